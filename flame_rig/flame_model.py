@@ -7,10 +7,13 @@ section 3, with joints regressed from the shaped template.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from flame_rig.gaze import eye_vectors
+from flame_rig.spaces import CTEG_HEAD_1, FRAME_WIDTH, JAW_SLICE
 
 JOINT_NAMES: Final[tuple[str, ...]] = ("root", "neck", "jaw", "left_eye", "right_eye")
 """FLAME's joints in file order; jaw and eyes are children of the neck."""
@@ -82,3 +85,206 @@ class FlameModel:
     vertex_colors: NDArray[np.float64] | None = None
     part_names: tuple[str, ...] = ()
     vertex_parts: NDArray[np.int64] | None = field(default=None)
+
+
+_SUM_TOLERANCE: Final = 1e-5
+_SMALL_ANGLE: Final = 1e-4
+
+
+def validated(model: FlameModel) -> FlameModel:
+    """Return ``model`` unchanged if its arrays agree with one another.
+
+    Raises:
+        ValueError: a sentence that names the first array whose shape, range or sum is wrong.
+    """
+    vertices, joints = len(model.v_template), len(model.joint_names)
+    expected: dict[str, tuple[int | None, ...]] = {
+        "v_template": (vertices, 3),
+        "faces": (None, 3),
+        "shapedirs": (vertices, 3, None),
+        "exprdirs": (vertices, 3, len(model.expr_names)),
+        "posedirs": (vertices, 3, 9 * (joints - 1)),
+        "joint_regressor": (joints, vertices),
+        "weights": (vertices, joints),
+        "parents": (joints,),
+    }
+    optional: dict[str, tuple[int | None, ...]] = {
+        "vertex_colors": (vertices, 3),
+        "vertex_parts": (vertices,),
+        "polygon_materials": (len(model.polygons or ()),),
+        "uvs": (sum(len(polygon) for polygon in model.polygons or ()), 2),
+    }
+    expected |= {name: shape for name, shape in optional.items() if getattr(model, name) is not None}
+    for name, shape in expected.items():
+        array: NDArray[np.float64 | np.int64] = getattr(model, name)
+        sizes = zip(shape, array.shape, strict=False)
+        if array.ndim != len(shape) or any(want not in (None, got) for want, got in sizes):
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ValueError(
+                f"The face model {model.name!r} needs {name} of shape [{wanted}]; it has {list(array.shape)}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"The face model {model.name!r} has a NaN or an infinity in {name}.")
+    _check_kinematics(model)
+    _check_indices(model)
+    return model
+
+
+def _check_kinematics(model: FlameModel) -> None:
+    for name, rows in (("weights", model.weights), ("joint_regressor", model.joint_regressor)):
+        worst = float(np.abs(rows.sum(axis=1) - 1.0).max(initial=0.0))
+        if worst > _SUM_TOLERANCE:
+            raise ValueError(
+                f"Each row of {name} in the face model {model.name!r} must sum to 1; one is off by {worst:.2g}."
+            )
+    if model.weights.min(initial=0.0) < -_SUM_TOLERANCE:
+        raise ValueError(f"The face model {model.name!r} has negative skinning weights.")
+    for joint, parent in enumerate(model.parents.tolist()):
+        if (joint == 0) != (parent == -1) or parent >= joint or parent < -1:
+            raise ValueError(
+                f"Joint {joint} ({model.joint_names[joint]}) of the face model {model.name!r} has parent {parent}; "
+                "the first joint's parent is -1 and every other joint comes after its parent."
+            )
+    for what, names in (("expression", model.expr_names), ("joint", model.joint_names)):
+        if len(set(names)) != len(names):
+            raise ValueError(f"The face model {model.name!r} uses an {what} name twice.")
+
+
+def _check_indices(model: FlameModel) -> None:
+    corners = np.array([corner for polygon in model.polygons or () for corner in polygon], dtype=np.int64)
+    vertices = len(model.v_template)
+    limits: tuple[tuple[str, NDArray[np.int64] | None, int], ...] = (
+        ("faces", model.faces, vertices),
+        ("polygons", corners, vertices),
+        ("polygon_materials", model.polygon_materials, len(model.materials)),
+        ("vertex_parts", model.vertex_parts, len(model.part_names)),
+    )
+    for name, indices, limit in limits:
+        if indices is not None and indices.size and not 0 <= indices.min() <= indices.max() < limit:
+            raise ValueError(
+                f"The face model {model.name!r} has {name} from {indices.min()} to {indices.max()}; "
+                f"they must lie in 0 to {limit - 1}."
+            )
+
+
+def rotation_matrices(axis_angle: ArrayLike) -> NDArray[np.float64]:
+    """Turn axis-angle vectors ``[..., 3]`` (radians) into rotation matrices ``[..., 3, 3]``.
+
+    Rodrigues' formula, with its Taylor series below 1e-4 rad so that a zero vector is the identity.
+    """
+    vector = np.asarray(axis_angle, dtype=np.float64)
+    if vector.shape[-1:] != (3,):
+        raise ValueError(f"Axis-angle vectors are [..., 3]; got an array of shape {vector.shape}.")
+    squared = (vector**2).sum(axis=-1)[..., None, None]
+    small = squared < _SMALL_ANGLE**2
+    safe = np.where(small, 1.0, squared)
+    angle = np.sqrt(safe)
+    sine_part = np.where(small, 1.0 - squared / 6.0, np.sin(angle) / angle)
+    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation
+    cosine_part = np.where(small, 0.5 - squared / 24.0, 2.0 * np.sin(angle / 2.0) ** 2 / safe)
+    x, y, z = np.moveaxis(vector, -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*vector.shape[:-1], 3, 3)
+    matrices: NDArray[np.float64] = np.eye(3) + sine_part * cross + cosine_part * (cross @ cross)
+    return matrices
+
+
+def shaped_template(model: FlameModel, shape: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Return the face at rest, ``[V, 3]`` metres, of an identity.
+
+    Args:
+        shape: at most I identity coefficients; those left out are 0. None is the template.
+    """
+    if shape is None:
+        return model.v_template.copy()
+    coefficients = np.asarray(shape, dtype=np.float64)
+    known = model.shapedirs.shape[2]
+    if coefficients.ndim != 1 or len(coefficients) > known:
+        raise ValueError(f"An identity is at most {known} numbers for {model.name!r}; got {list(coefficients.shape)}.")
+    moved: NDArray[np.float64] = model.v_template + model.shapedirs[:, :, : len(coefficients)] @ coefficients
+    return moved
+
+
+def joints_at_rest(model: FlameModel, shape: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Return the joints' positions ``[J, 3]`` in metres, of an identity at rest (see ``shaped_template``)."""
+    joints: NDArray[np.float64] = model.joint_regressor @ shaped_template(model, shape)
+    return joints
+
+
+def pose_of_frames(model: FlameModel, frames: ArrayLike) -> NDArray[np.float64]:
+    """Return the joints' axis-angle vectors ``[T, J, 3]`` that frames ``[T, 53]`` ask for.
+
+    The jaw takes the last three numbers of a frame; in ``cteg-head-1`` the eyes take the angles of
+    the eyeLook shapes (``gaze.eye_vectors``); every other joint stays at rest.
+    """
+    frames = np.asarray(frames, dtype=np.float64)
+    if frames.ndim != 2 or frames.shape[1] != FRAME_WIDTH:
+        raise ValueError(f"Frames are [T, {FRAME_WIDTH}]; got an array of shape {frames.shape}.")
+    pose = np.zeros((len(frames), len(model.joint_names), 3))
+    pose[:, model.joint_names.index("jaw")] = frames[:, JAW_SLICE]
+    if model.space == CTEG_HEAD_1.id:
+        eyes = eye_vectors(frames)
+        pose[:, model.joint_names.index("left_eye")] = eyes[:, 0]
+        pose[:, model.joint_names.index("right_eye")] = eyes[:, 1]
+    return pose
+
+
+def posed_vertices(
+    model: FlameModel,
+    expression: ArrayLike,
+    pose: ArrayLike,
+    shape: ArrayLike | None = None,
+    joints: Literal["shaped", "identity"] = "shaped",
+) -> NDArray[np.float64]:
+    """Evaluate the model: blend shapes, pose correctives, linear blend skinning (Li et al. 2017, equations 1 to 5).
+
+    Args:
+        model: the face.
+        expression: ``[B, E']`` coefficients with E' at most E; those left out are 0.
+        pose: ``[B, J, 3]`` axis-angle of each joint relative to its parent, radians.
+        shape: identity as in ``shaped_template``, the same for the whole batch.
+        joints: ``"shaped"`` regresses the joints from the face with its expression, as the paper
+            does; ``"identity"`` leaves them where the identity at rest has them, as a bone does.
+
+    Returns:
+        ``float64 [B, V, 3]`` metres.
+    """
+    coefficients = np.asarray(expression, dtype=np.float64)
+    vectors = np.asarray(pose, dtype=np.float64)
+    vertices, joint_count, known = len(model.v_template), len(model.parents), model.exprdirs.shape[2]
+    if coefficients.ndim != 2 or coefficients.shape[1] > known:
+        raise ValueError(f"Expressions for {model.name!r} are [B, at most {known}]; got {list(coefficients.shape)}.")
+    if vectors.shape != (len(coefficients), joint_count, 3):
+        wanted = [len(coefficients), joint_count, 3]
+        raise ValueError(f"The pose of {len(coefficients)} expressions is {wanted}; got {list(vectors.shape)}.")
+    rest = shaped_template(model, shape)
+    basis = model.exprdirs[:, :, : coefficients.shape[1]].reshape(vertices * 3, -1)
+    shaped = rest + (coefficients @ basis.T).reshape(-1, vertices, 3)
+    if joints == "shaped":
+        positions = model.joint_regressor @ shaped
+    else:
+        positions = np.broadcast_to(model.joint_regressor @ rest, (len(coefficients), joint_count, 3))
+    local = rotation_matrices(vectors)
+    feature = (local[:, 1:] - np.eye(3)).reshape(len(local), -1)
+    corrected = shaped + (feature @ model.posedirs.reshape(vertices * 3, -1).T).reshape(-1, vertices, 3)
+    rotation, translation = _joint_transforms(local, positions, model.parents)
+    posed = np.zeros_like(corrected)
+    for joint in range(joint_count):
+        moved = corrected @ rotation[:, joint].swapaxes(-1, -2) + translation[:, joint, None]
+        posed += model.weights[:, joint, None] * moved
+    return posed
+
+
+def _joint_transforms(
+    local: NDArray[np.float64], positions: NDArray[np.float64], parents: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rotations ``[B, J, 3, 3]`` and translations ``[B, J, 3]`` that take rest points to posed ones."""
+    rotation, origin = local.copy(), positions.copy()
+    for joint, parent in enumerate(parents.tolist()):
+        if parent < 0:
+            continue
+        rotation[:, joint] = rotation[:, parent] @ local[:, joint]
+        offset = positions[:, joint] - positions[:, parent]
+        origin[:, joint] = origin[:, parent] + np.einsum("brc,bc->br", rotation[:, parent], offset)
+    translation = origin - np.einsum("bjrc,bjc->bjr", rotation, positions)
+    return rotation, translation
