@@ -1,0 +1,1 @@
+"""What a performance is measured by."""

@@ -1,0 +1,1 @@
+"""The CTEG network and everything that turns text into frames with it (torch lives here)."""

@@ -1,0 +1,158 @@
+"""CTEG: frames from text, one after another (paper section 4; `emoava` is the official network).
+
+Layout of a sequence of T frames, as in the official code: position 0 holds a start marker, position 1
+the start frame, positions 2 ... T + 1 the frames. The output at position t is the frame at t + 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cteg_core.model.attention import LAYER_NORM_EPS, sinusoid_table
+from cteg_core.model.conditions import ConditionEmbedding, Conditions, UtteranceEncoder
+from cteg_core.model.config import ModelConfig
+from cteg_core.model.expression_attention import expression_attention
+from cteg_core.model.variational_layer import Gaussian, LayerCache, VariationalLayer
+
+FRAME_WIDTH = 53
+PAD, START, END = range(3)
+
+
+@dataclass(frozen=True)
+class TeacherForced:
+    """The network's output when the true frames are its input.
+
+    Attributes:
+        frames: ``[B, L, 53]``, the prediction of the frame at t + 1.
+        kl: ``[B, L - 1, Z]`` nats, the mean over layers.
+        guided: ``[B, L - 1, 53]``, the target-guided head's prediction from the prior's latent.
+        stop_logits: ``[B, L]`` that the line ends with the predicted frame; None without the head.
+        utterance: posterior of the utterance latent ``[B, U]``; None without one.
+    """
+
+    frames: Tensor
+    kl: Tensor
+    guided: Tensor
+    stop_logits: Tensor | None
+    utterance: Gaussian | None
+
+
+class CtegNetwork(nn.Module):
+    """The decoder of CTEG; the text encoder stays outside, its states ``[B, S, d_text]`` come in."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.markers = nn.Embedding(3, config.d_model)
+        self.frame_embedding = nn.Linear(FRAME_WIDTH, config.d_model)
+        self.register_buffer("positions", sinusoid_table(config.max_frames, config.d_model), persistent=False)
+        self.expression_attention = expression_attention(config)
+        self.conditions = ConditionEmbedding(config)
+        self.utterance_encoder = UtteranceEncoder(config) if config.utterance_latent else None
+        self.norm = nn.LayerNorm(config.d_model, eps=LAYER_NORM_EPS)
+        self.layers = nn.ModuleList(VariationalLayer(config) for _ in range(config.layers))
+        self.readout = nn.Linear(config.d_model, FRAME_WIDTH, bias=False)
+        self.guided_readout = nn.Linear(config.d_model, FRAME_WIDTH, bias=False)
+        self.stop = nn.Linear(config.d_model, 1) if config.stop_head else None
+
+    def embed(self, frames: Tensor, markers: Tensor, conditions: Tensor | None, first_position: int = 0) -> Tensor:
+        """Embed decoder inputs.
+
+        Args:
+            frames: ``[B, L, 53]``, zero where a marker stands.
+            markers: ``int64 [B, L]``, PAD, START or END where a marker stands, -1 at a frame.
+            conditions: ``[B, L, D]`` added to the embedding, or None.
+            first_position: position of ``frames[:, 0]`` in the sequence.
+        """
+        is_frame = (markers < 0).unsqueeze(-1)
+        frames = self.expression_attention(frames)
+        embedded = torch.where(is_frame, self.frame_embedding(frames), self.markers(markers.clamp_min(0)))
+        embedded = embedded * math.sqrt(self.config.d_model)
+        embedded = embedded + self.get_buffer("positions")[first_position : first_position + frames.shape[1]]
+        if conditions is not None:
+            embedded = embedded + conditions
+        result: Tensor = self.norm(embedded)
+        return result
+
+    def forward(
+        self,
+        frames: Tensor,
+        markers: Tensor,
+        frame_mask: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        conditions: Conditions | None = None,
+        *,
+        use_posterior: bool = True,
+        sample: bool = True,
+    ) -> TeacherForced:
+        """Teacher forcing.
+
+        Args:
+            frames, markers: decoder inputs as :meth:`embed` takes them.
+            frame_mask: ``bool [B, L, L]``, True where a position may look.
+            text, text_mask: ``[B, S, d_text]`` and ``bool [B, 1, S]``, True at real tokens.
+            conditions: what the frames depend on beside the text; None in the official network.
+            use_posterior: take latents from the posterior (training) or the prior (evaluation).
+            sample: draw the latents (and readout noise); False takes their means.
+        """
+        condition, utterance = None, None
+        if conditions is not None:
+            drawn = conditions.utterance
+            if self.utterance_encoder is not None and drawn is None:
+                utterance = self.utterance_encoder(conditions)
+                drawn = utterance.sample(torch.randn_like(utterance.mean) if sample else None)
+            condition = self.conditions(conditions, drawn)
+        hidden = self.embed(frames, markers, condition)
+        guided, divergences = None, []
+        for layer in self.layers:
+            output = layer(hidden, guided, text, text_mask, frame_mask, use_posterior=use_posterior, sample=sample)
+            hidden, guided = output.hidden, output.guided
+            divergences.append(output.kl)
+        if sample and self.config.readout_noise:
+            hidden = hidden + self.config.readout_noise * torch.randn_like(hidden)
+        stop_logits = None if self.stop is None else self.stop(hidden).squeeze(-1)
+        kl = torch.stack(divergences).mean(0)  # [B, L - 1, Z]
+        return TeacherForced(self.readout(hidden), kl, self.guided_readout(guided), stop_logits, utterance)
+
+    def start(self, text: Tensor, capacity: int) -> list[LayerCache]:
+        """Return empty caches for decoding ``capacity`` positions of the given lines."""
+        return [layer.start(text, capacity) for layer in self.layers]  # type: ignore[operator]
+
+    def step(
+        self,
+        frame: Tensor | None,
+        condition: Tensor | None,
+        text_mask: Tensor,
+        caches: list[LayerCache],
+        noise: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decode one position with caches (any expression attention but the official one).
+
+        Args:
+            frame: ``[B, 53]`` the latest frame; None feeds the start marker.
+            condition: ``[B, 1, D]`` from :class:`ConditionEmbedding`, or None.
+            noise: ``[B, 1, Z]`` standard normal for the latent, or None for its mean.
+
+        Returns:
+            The next frame ``[B, 53]`` and the stop logit ``[B]`` (None without a stop head).
+        """
+        if self.config.expression_attention == "official":
+            raise ValueError("The official expression-wise attention changes the past: it cannot be cached.")
+        batch = text_mask.shape[0]
+        position = caches[0].self_attention.length
+        if frame is None:
+            frames = text_mask.new_zeros((batch, 1, FRAME_WIDTH), dtype=self.readout.weight.dtype)
+            markers = torch.full((batch, 1), START, device=text_mask.device)
+        else:
+            frames = frame.unsqueeze(1)
+            markers = torch.full((batch, 1), -1, device=text_mask.device)
+        hidden = self.embed(frames, markers, condition, position)
+        for layer, cache in zip(self.layers, caches, strict=True):
+            hidden = layer.step(hidden, text_mask, cache, noise)  # type: ignore[operator]
+        hidden = hidden.squeeze(1)
+        return self.readout(hidden), None if self.stop is None else self.stop(hidden).squeeze(-1)
