@@ -1,0 +1,112 @@
+"""Finding a Python that works.
+
+A name on the PATH proves nothing: version managers leave shims that only print an error, and Debian
+splits ``venv`` from the interpreter. So every candidate is run before it is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starter.progress import StarterError, clean_environment
+
+PROBE_SECONDS: Final = 20
+_PROBE: Final = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that was run and can make environments; ``minor`` is for example ``3.11``."""
+
+    path: Path
+    minor: str
+
+
+def running_minor() -> str:
+    """Return the version of the Python that runs this, for example ``3.11``."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def probe(path: Path) -> Interpreter | None:
+    """Run a candidate; return None unless it starts and has ``venv`` and ``ensurepip``."""
+    try:
+        answer = subprocess.run(
+            [str(path), "-I", "-c", _PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            env=clean_environment({}),
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Interpreter(path, answer.stdout.strip()) if answer.returncode == 0 else None
+
+
+def candidates(minor: str) -> Iterator[Path]:
+    """Yield where a Python of this version may lie, the most likely first, each place once."""
+    seen: set[Path] = set()
+    for path in _places(minor):
+        if path not in seen and path.is_file():
+            seen.add(path)
+            yield path
+
+
+def _places(minor: str) -> Iterator[Path]:
+    if minor == running_minor():
+        yield Path(getattr(sys, "_base_executable", None) or sys.executable)
+    name = f"python{minor}.exe" if sys.platform == "win32" else f"python{minor}"
+    for folder in os.get_exec_path():
+        yield Path(folder) / name
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv")) / "versions"
+    for root, pattern in (
+        (pyenv, f"{minor}.*/bin/{name}"),
+        (home / ".local/share/uv/python", f"cpython-{minor}.*/bin/{name}"),
+        (Path("/opt/homebrew/opt"), f"python@{minor}/bin/{name}"),
+        (Path("/usr/local/opt"), f"python@{minor}/bin/{name}"),
+        (Path("/Library/Frameworks/Python.framework/Versions"), f"{minor}/bin/{name}"),
+        (home / "AppData/Local/Programs/Python", f"Python{minor.replace('.', '')}/python.exe"),
+    ):
+        if root.is_dir():
+            yield from sorted(root.glob(pattern), reverse=True)
+
+
+def find(minors: Sequence[str]) -> Interpreter | None:
+    """Return a working Python of the first of ``minors`` that has one, else None."""
+    for minor in minors:
+        for path in candidates(minor):
+            found = probe(path)
+            if found is not None and found.minor == minor:
+                return found
+    return None
+
+
+def require(minors: Sequence[str], purpose: str) -> Interpreter:
+    """Return what :func:`find` finds; raises StarterError with what to install."""
+    found = find(minors)
+    if found is not None:
+        return found
+    wanted = " or ".join(minors)
+    first = minors[0]
+    hint = (
+        f" On Debian and Ubuntu: {as_root()}apt-get install -y python{first} python{first}-venv"
+        if shutil.which("apt-get")
+        else ""
+    )
+    raise StarterError(
+        f"No working Python {wanted} with its venv module was found, which {purpose} needs: install one.{hint}"
+    )
+
+
+def as_root() -> str:
+    """Return what to put before a command that only root may run: ``sudo``, or nothing for root."""
+    return "" if getattr(os, "geteuid", lambda: 1)() == 0 else "sudo "
