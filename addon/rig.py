@@ -1,0 +1,172 @@
+"""Rigs: heads in Blender that a clip can drive. Building one from a face model, and finding it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import bpy
+
+from flame_rig.fingerprint import model_fingerprint
+from flame_rig.flame_model import FlameModel, validated
+from flame_rig.rig_map import RigMap
+
+from . import rig_armature, rig_mesh
+
+PART: Final = "cteg_part"
+"""Custom property that marks an object as a part of a rig: ``mesh`` or ``armature``."""
+SPACE: Final = "cteg_space"
+MODEL: Final = "cteg_model"
+FINGERPRINT: Final = "cteg_fingerprint"
+RIG_MAP: Final = "cteg_rig_map"
+
+
+class RigError(Exception):
+    """A rig cannot be built or used; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A head that can be driven.
+
+    Holds references into the open file: find it again (``find_rig``) after undo or loading.
+
+    Attributes:
+        mesh: the object that carries the shape keys and, as custom properties, the rig map.
+        armature: the object whose bones turn the joints.
+    """
+
+    mesh: bpy.types.Object
+    armature: bpy.types.Object
+
+    @property
+    def name(self) -> str:
+        """The name that the user knows the head by."""
+        return self.mesh.name
+
+    @property
+    def space(self) -> str:
+        """Id of the expression space that drives it."""
+        return self.rig_map.space
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the face model that it was built from."""
+        return str(self.mesh.get(FINGERPRINT, ""))
+
+    @property
+    def keys(self) -> bpy.types.Key:
+        """The shape keys' data-block; raises RigError if they were deleted."""
+        keys = self.mesh.data.shape_keys
+        if keys is None:
+            raise RigError(f"The head “{self.name}” has lost its shape keys; add a new head.")
+        return keys
+
+    @property
+    def rig_map(self) -> RigMap:
+        """The stored map; raises RigError if someone changed it beyond reading."""
+        try:
+            return RigMap.from_json(str(self.mesh.get(RIG_MAP, "")))
+        except ValueError as error:
+            raise RigError(f"The rig map stored with the head “{self.name}” cannot be read. {error}") from None
+
+
+def build_rig(model: FlameModel, name: str = "CTEG Head", collection: bpy.types.Collection | None = None) -> Rig:
+    """Build a head from a face model, and make it the active object.
+
+    The mesh has one shape key per expression component, correctives driven by the bones, and the model's
+    look; evaluated by Blender it equals ``posed_vertices(model, ..., joints="identity")``.
+
+    Args:
+        model: any face in the FLAME layout; no size is assumed.
+        name: the mesh's name; the armature's is ``name`` and “Rig”.
+        collection: where to put both; None is the active collection.
+
+    Raises:
+        RigError: the model's arrays contradict one another, or Blender is in a state that forbids it.
+    """
+    try:
+        validated(model)
+    except ValueError as error:
+        raise RigError(str(error)) from None
+    target = collection or _usable_collection()
+    _leave_edit_mode()
+    rig_map = RigMap.of_model(model)
+    mesh = rig_mesh.build_mesh(model, name)
+    target.objects.link(mesh)
+    rig_mesh.add_vertex_groups(mesh, model)
+    rig_mesh.add_expression_keys(mesh, model, rig_map)
+    columns = rig_mesh.add_corrective_keys(mesh, model)
+    armature = rig_armature.build_armature(model, f"{mesh.name} Rig", target)
+    rig_armature.bind(mesh, armature)
+    rig_armature.drive_correctives(mesh, armature, model, columns)
+    for thing, part in ((mesh, "mesh"), (armature, "armature")):
+        thing[PART] = part
+        thing[MODEL] = model.name
+    mesh[SPACE] = model.space
+    mesh[FINGERPRINT] = model_fingerprint(model)
+    mesh[RIG_MAP] = rig_map.to_json()
+    _make_active(mesh)
+    return Rig(mesh, armature)
+
+
+def find_rig(thing: bpy.types.Object | None) -> Rig | None:
+    """Return the rig that an object belongs to: its mesh, its armature, or anything parented to either."""
+    while thing is not None:
+        rig = _rig_of_part(thing)
+        if rig is not None:
+            return rig
+        thing = thing.parent
+    return None
+
+
+def rigs_of(objects: Iterable[bpy.types.Object]) -> Iterator[Rig]:
+    """Yield every rig whose mesh is among ``objects``."""
+    for thing in objects:
+        if thing.get(PART) == "mesh":
+            rig = _rig_of_part(thing)
+            if rig is not None:
+                yield rig
+
+
+def active_rig(context: bpy.types.Context) -> Rig | None:
+    """Return the rig of the active object, or else the scene's only rig."""
+    rig = find_rig(context.view_layer.objects.active)
+    if rig is None:
+        all_rigs = list(rigs_of(context.scene.objects))
+        rig = all_rigs[0] if len(all_rigs) == 1 else None
+    return rig
+
+
+def _rig_of_part(thing: bpy.types.Object) -> Rig | None:
+    part = thing.get(PART)
+    if part == "mesh":
+        armature = thing.find_armature()
+        return Rig(thing, armature) if armature is not None else None
+    if part == "armature":
+        meshes = (child for child in thing.children if child.get(PART) == "mesh")
+        return next((Rig(mesh, thing) for mesh in meshes if mesh.find_armature() == thing), None)
+    return None
+
+
+def _usable_collection() -> bpy.types.Collection:
+    # Edit mode, which bones need, refuses objects that the view layer does not show.
+    layer = bpy.context.view_layer.active_layer_collection
+    return layer.collection if layer.is_visible and not layer.exclude else bpy.context.scene.collection
+
+
+def _leave_edit_mode() -> None:
+    active = bpy.context.view_layer.objects.active
+    if active is not None and active.mode != "OBJECT":
+        if not bpy.ops.object.mode_set.poll():  # type: ignore[call-arg]
+            raise RigError("A head can only be added in Object Mode; leave the current mode first.")
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def _make_active(mesh: bpy.types.Object) -> None:
+    layer = bpy.context.view_layer
+    for other in layer.objects.selected:
+        other.select_set(False)
+    mesh.select_set(True)
+    layer.objects.active = mesh

@@ -1,0 +1,124 @@
+"""The mesh of a rig: polygons, look and shape keys, from a face model's arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from flame_rig.flame_model import FlameModel, Material
+from flame_rig.rig_map import RigMap
+from flame_rig.spaces import CTEG_HEAD_1, ExpressionSpace
+
+from . import compat
+
+COLOR_ATTRIBUTE: Final = "Color"
+CORRECTIVE_THRESHOLD: Final = 1e-6
+"""Metres; a pose corrective that moves every vertex less is left out."""
+
+SUBSURFACE_SCALE: Final = 0.006
+"""Metres that light travels in skin before it leaves again, for the red of ``SUBSURFACE_RADIUS``."""
+SUBSURFACE_RADIUS: Final = (1.0, 0.35, 0.2)
+
+_KNOWN_SPACES: Final[dict[str, ExpressionSpace]] = {CTEG_HEAD_1.id: CTEG_HEAD_1}
+_WIDEST_SLIDER: Final = 10.0
+_CORRECTIVE_SLIDER: Final = 2.0
+"""The entries of R - I lie within ±2."""
+
+
+def build_mesh(model: FlameModel, name: str) -> bpy.types.Object:
+    """Make an unlinked mesh object of ``model`` at rest, in FLAME's axes and metres, with its look."""
+    polygons = model.polygons or tuple(tuple(face) for face in model.faces.tolist())
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(model.v_template.tolist(), [], polygons)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(polygons), dtype=bool))
+    if model.uvs is not None:
+        layer = mesh.uv_layers.new(name="UVMap")
+        layer.data.foreach_set("uv", np.ascontiguousarray(model.uvs, dtype=np.float32).ravel())
+    if model.vertex_colors is not None:
+        opaque = np.ones((len(model.vertex_colors), 4), dtype=np.float32)
+        opaque[:, :3] = model.vertex_colors
+        colors: Any = mesh.color_attributes.new(COLOR_ATTRIBUTE, "FLOAT_COLOR", "POINT")
+        colors.data.foreach_set("color", opaque.ravel())
+    for material in model.materials:
+        mesh.materials.append(_blender_material(material))
+    if model.polygon_materials is not None:
+        mesh.polygons.foreach_set("material_index", np.ascontiguousarray(model.polygon_materials, dtype=np.int32))
+    mesh.update()
+    return bpy.data.objects.new(name, mesh)
+
+
+def add_expression_keys(mesh: bpy.types.Object, model: FlameModel, rig_map: RigMap) -> None:
+    """Add the rest shape and one key per key of ``rig_map``, all at 0.
+
+    A key's slider spans the lawful range of its component where the space is known, ±10 otherwise: Blender
+    holds animated values to the slider's range too.
+    """
+    add_key(mesh, "Basis", model.v_template, (0.0, 1.0))
+    space = _KNOWN_SPACES.get(model.space)
+    for name in rig_map.key_names:
+        component = model.expr_names.index(name)
+        limits = (-_WIDEST_SLIDER, _WIDEST_SLIDER)
+        if space is not None:
+            limits = (float(space.lower[component]), float(space.upper[component]))
+        add_key(mesh, name, model.v_template + model.exprdirs[:, :, component], limits)
+    mesh.data.shape_keys.name = mesh.name
+
+
+def add_corrective_keys(mesh: bpy.types.Object, model: FlameModel) -> tuple[int, ...]:
+    """Add a key ``Pose###`` for each column of ``posedirs`` that moves a vertex; return those columns."""
+    moved = np.linalg.norm(model.posedirs, axis=1).max(axis=0, initial=0.0)
+    columns = tuple(int(column) for column in np.flatnonzero(moved > CORRECTIVE_THRESHOLD))
+    for column in columns:
+        shape = model.v_template + model.posedirs[:, :, column]
+        add_key(mesh, corrective_name(column), shape, (-_CORRECTIVE_SLIDER, _CORRECTIVE_SLIDER))
+    return columns
+
+
+def corrective_name(column: int) -> str:
+    """Return the key's name for a column of ``posedirs``, as the SMPL-X add-ons write it."""
+    return f"Pose{column:03}"
+
+
+def add_key(mesh: bpy.types.Object, name: str, shape: NDArray[np.float64], limits: tuple[float, float]) -> None:
+    """Add a shape key at 0 whose vertices lie at ``shape`` ``[V, 3]``."""
+    key = mesh.shape_key_add(name=name, from_mix=False)
+    key.data.foreach_set("co", np.ascontiguousarray(shape, dtype=np.float32).ravel())
+    key.slider_min, key.slider_max = limits
+    # Blender 5 makes keys at 1.
+    key.value = 0.0
+
+
+def add_vertex_groups(mesh: bpy.types.Object, model: FlameModel) -> None:
+    """Add a vertex group per joint, with the model's skinning weights."""
+    for joint, name in enumerate(model.joint_names):
+        group = mesh.vertex_groups.new(name=name)
+        weights = model.weights[:, joint]
+        for weight in np.unique(weights[weights > 0.0]):
+            group.add(np.flatnonzero(weights == weight).tolist(), float(weight), "REPLACE")
+
+
+def _blender_material(look: Material) -> bpy.types.Material:
+    material = bpy.data.materials.new(look.name)
+    tree = compat.node_tree_of(material)
+    shader: Any = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    settings = {
+        "Base Color": (*look.base_color, 1.0),
+        "Roughness": look.roughness,
+        "Subsurface Weight": look.subsurface,
+        "Subsurface Radius": SUBSURFACE_RADIUS,
+        "Subsurface Scale": SUBSURFACE_SCALE,
+        "Specular IOR Level": look.specular,
+        "Coat Weight": look.coat,
+    }
+    for socket, value in settings.items():
+        shader.inputs[socket].default_value = value
+    if look.vertex_color:
+        colors: Any = tree.nodes.new("ShaderNodeVertexColor")
+        colors.layer_name = COLOR_ATTRIBUTE
+        colors.location = (shader.location.x - 240.0, shader.location.y)
+        tree.links.new(colors.outputs["Color"], shader.inputs["Base Color"])
+    material.diffuse_color = (*look.base_color, 1.0)  # type: ignore[assignment]  # a setter converts it
+    return material
