@@ -1,0 +1,67 @@
+"""Where the eyes look while a line is spoken: a modest part of acting, not the gaze layer.
+
+Figures from Eyes Alive (Lee, Badler and Badler 2002): time on and off the listener, magnitudes, directions. Amplitudes
+are capped well below theirs, because head and gaze layers are added after decoding.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cteg_core.training.timing import Array, minimum_jerk
+
+FULL_LOOK_DEGREES: Final = 25.0
+"""Eye rotation at an eyeLook weight of 1."""
+LARGEST_DEGREES: Final = 9.0
+MUTUAL_SECONDS: Final = 3.1
+AWAY_SECONDS: Final = 0.9
+_SHORTEST_FIXATION: Final = 0.45
+_DIRECTION_SHARES: Final = np.cumsum([15.5, 6.5, 17.7, 7.4, 16.8, 7.9, 20.4, 7.8])
+"""Per cent of shifts to the right, up-right, up, up-left, left, down-left, down, down-right."""
+_FASTEST_SECONDS: Final = 0.10
+"""A saccade of this size takes about 45 ms; three frames keep it smooth at 30 frames a second."""
+_FIDGET_DEGREES: Final = 0.9
+
+
+def gaze_path(times: Array, restlessness: float, rng: np.random.Generator, *, returns: bool) -> Array:
+    """Return ``[T, 2]`` degrees to the subject's left and up, starting at (0, 0).
+
+    Args:
+        times: ``[T]`` seconds, increasing from 0.
+        restlessness: factor on how often the eyes leave the listener.
+        rng: source of the draws.
+        returns: whether the eyes are back at (0, 0) by the end.
+    """
+    seconds = float(times[-1])
+    moves: list[tuple[float, float, float]] = []  # when, then the new direction
+    now = 0.2 + rng.random() * MUTUAL_SECONDS / restlessness
+    while now < seconds - 0.5:
+        magnitude = min(LARGEST_DEGREES, -6.9 * np.log(max(rng.random() * 15.0, 0.5) / 15.7))
+        octant = int(np.searchsorted(_DIRECTION_SHARES, rng.random() * _DIRECTION_SHARES[-1], side="right"))
+        angle = np.pi - octant * np.pi / 4  # the subject's right is at 180 degrees when left is positive
+        moves.append((now, float(magnitude * np.cos(angle)), float(magnitude * np.sin(angle))))
+        now += _SHORTEST_FIXATION + float(rng.exponential(AWAY_SECONDS / 2))
+        left, up = rng.normal(0.0, _FIDGET_DEGREES, size=2)
+        moves.append((now, float(left), float(up)))
+        now += _SHORTEST_FIXATION + float(rng.exponential(MUTUAL_SECONDS / restlessness))
+    if returns:
+        latest = max(0.0, seconds - 0.3)
+        moves = [move for move in moves if move[0] < latest - _FASTEST_SECONDS]
+        moves.append((latest, 0.0, 0.0))
+    path = np.zeros((len(times), 2))
+    before = np.zeros(2)
+    for start, *aim in moves:
+        step = np.array(aim) - before
+        duration = _FASTEST_SECONDS + 0.004 * float(np.abs(step).max())
+        path += minimum_jerk((times - start) / duration)[:, None] * step
+        before = np.array(aim)
+    return path
+
+
+def look_weights(path: Array) -> tuple[NDArray[np.float64], ...]:
+    """Return the strengths of units 61 (left), 62 (right), 63 (up), 64 (down), each ``[T]``, for degrees ``[T, 2]``."""
+    left, up = path.T / FULL_LOOK_DEGREES
+    return np.maximum(left, 0.0), np.maximum(-left, 0.0), np.maximum(up, 0.0), np.maximum(-up, 0.0)
