@@ -1,0 +1,95 @@
+"""``python -m cteg_core``: the command line of the core.
+
+Every subcommand is a row of ``COMMANDS``; what it needs beyond the standard library is imported when it runs,
+so that ``--help`` answers at once on a machine without torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from cteg_core import __version__
+
+DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        name, summary: as ``--help`` shows them.
+        add_arguments: adds its arguments to a parser.
+        handler: ``module:function``, imported when the command runs; the function takes the parsed arguments
+            and returns the exit status.
+    """
+
+    name: str
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    handler: str
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run the command; return its exit status."""
+        module, function = self.handler.split(":")
+        status: int = getattr(import_module(module), function)(arguments)
+        return status
+
+
+def _model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of the checkpoint (default: shipped)")
+    parser.add_argument("--text-encoder", type=Path, metavar="DIR", help="folder of the text encoder (default: found)")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: %(default)s)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="threads on the CPU (default: cores - 1)")
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    _model_arguments(parser)
+    parser.add_argument("--log", type=Path, metavar="FILE", help="also log to this file, rotated at 1 MB")
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", help="what the character says")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first take (default: %(default)s)")
+    parser.add_argument("--takes", type=_count, default=1, help="how many performances (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", default=Path("clip.json"),
+        help="the clip to write; several takes are numbered (default: %(default)s)",
+    )  # fmt: skip
+    _model_arguments(parser)
+
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command("serve", "be a sidecar: answer requests on standard input and output", _serve_arguments,
+            "cteg_core.commands.serve:run"),
+    Command("generate", "perform one line and write its clips", _generate_arguments,
+            "cteg_core.commands.generate:run"),
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status (2 = misused, 1 = failed, 0 = done)."""
+    parser = argparse.ArgumentParser(prog="python -m cteg_core", description="Text to expression frames.")
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_arguments(subparsers.add_parser(command.name, help=command.summary, description=command.summary))
+    parsed = parser.parse_args(arguments)
+    return next(command for command in COMMANDS if command.name == parsed.command).run(parsed)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a count: at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

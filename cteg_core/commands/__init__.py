@@ -1,0 +1,1 @@
+"""Handlers of ``python -m cteg_core``, one subcommand a module."""

@@ -1,0 +1,47 @@
+"""The one door from the light modules to torch: loads the generator when it is called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from cteg_core.performer import Performer
+
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def load_performer(
+    checkpoint: Path | None, text_encoder: Path | None, device: str, threads: int | None = None
+) -> Performer:
+    """Load the generator with ``threads`` threads (default: one fewer than cores).
+
+    Raises:
+        ImportError: torch, transformers or safetensors is missing.
+        OSError, ValueError: the checkpoint or the text encoder cannot be used; the message is a sentence.
+    """
+    count = use_threads(threads)
+    import torch
+
+    torch.set_num_threads(count)
+    from cteg_core.model.generator import Generator
+
+    return Generator.load(checkpoint, text_encoder, device)
+
+
+def use_threads(count: int | None) -> int:
+    """Let the maths libraries use ``count`` threads (default: one fewer than cores) and return the count.
+
+    Must come before torch is imported.
+    """
+    if count is None:
+        count = max(1, _core_count() - 1)
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = str(count)
+    return count
+
+
+def _core_count() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
