@@ -1,0 +1,364 @@
+"""The client of the sidecar: starts it on the first request, keeps it warm, and never waits for it.
+
+All methods belong to one thread (in Blender: the main one). ``poll`` does what there is to do and returns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from cteg_core import __version__
+from cteg_core.clip import ExpressionClip
+from cteg_core.clip_stream import ClipReceiver
+from cteg_core.dialogue import DialogueLine
+from cteg_core.jsonrpc import ErrorCode, Failure, Message, MessageId, Notification, Request, Result, RpcError
+from cteg_core.jsonrpc import decode as decode_message
+from cteg_core.jsonrpc import encode as encode_message
+from cteg_core.protocol import (
+    CANCEL,
+    GENERATE,
+    INITIALIZE,
+    LOAD,
+    PROGRESS,
+    PROTOCOL_VERSION,
+    SHUTDOWN,
+    Loaded,
+    TakesOfLine,
+    Versions,
+    cancel_params,
+    progress_from_params,
+)
+
+from .child_process import ChildProcess
+
+COMMAND_VARIABLE: Final = "CTEG_SIDECAR"
+_LINES_A_POLL: Final = 64
+_SECONDS_FOR_LAST_WORDS: Final = 1.0
+_QUOTED_LETTERS: Final = 200
+_ROUTINE: Final = " INFO "
+"""Marks lines of the sidecar's log that explain no end."""
+
+
+class SidecarError(RuntimeError):
+    """The sidecar did not do what was asked; the message is a sentence for the user.
+
+    Attributes:
+        code: the sidecar's own code, or None where the process failed and not the request.
+    """
+
+    def __init__(self, sentence: str, code: int | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class SidecarState(Enum):
+    """What the sidecar is doing, in words for the user."""
+
+    STOPPED = "Stopped"
+    STARTING = "Starting the sidecar"
+    LOADING = "Loading the model"
+    READY = "Ready"
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds of silence after which the sidecar counts as hung.
+
+    Attributes:
+        hello: from its start to its answer (a network login included).
+        load: while the model is loaded (a download of the text encoder included).
+        generate: while a line is performed.
+        cancel: from a cancel to the end of the request.
+    """
+
+    hello: float = 60.0
+    load: float = 600.0
+    generate: float = 120.0
+    cancel: float = 10.0
+
+
+def sidecar_command(preference: str = "", environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the sidecar's command as an argument list, never for a shell.
+
+    Args:
+        preference: the command in the add-on's preferences.
+        environment: where ``CTEG_SIDECAR`` is looked for; it wins over the preference.
+
+    Raises:
+        SidecarError: neither is set, or its quotes do not match.
+    """
+    text = environment.get(COMMAND_VARIABLE, "").strip() or preference.strip()
+    if not text:
+        raise SidecarError(
+            "No sidecar is set up: put its command, such as /path/to/python -m cteg_core serve, into the add-on's "
+            f"preferences or into the environment variable {COMMAND_VARIABLE}."
+        )
+    try:
+        return split_command(text, windows=sys.platform == "win32")
+    except ValueError:
+        raise SidecarError(f"The sidecar's command has a quote without its partner: {text}") from None
+
+
+def split_command(text: str, windows: bool) -> list[str]:
+    """Split a command at blanks outside quotes; on Windows a backslash is part of a path. Raises ValueError."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    if windows:
+        lexer.escape = ""
+    return list(lexer)
+
+
+@dataclass(eq=False)
+class TakesUnderWay:
+    """A line handed to the sidecar, and what came of it.
+
+    Attributes:
+        asked: the line and its number of takes.
+        error: why it failed, once it did.
+        cancelled: whether the caller gave it up.
+        clips: its takes in order, once it is done.
+    """
+
+    asked: TakesOfLine
+    error: SidecarError | None = None
+    cancelled: bool = False
+    clips: tuple[ExpressionClip, ...] | None = None
+    receiver: ClipReceiver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.receiver = ClipReceiver(self.asked.takes)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.cancelled or self.error is not None or self.clips is not None
+
+
+class SidecarClient:
+    """A sidecar that is started when it is needed, and started again when it ended.
+
+    Args:
+        command: as :func:`sidecar_command` returns it.
+        deadlines: when silence counts as a hang.
+    """
+
+    def __init__(self, command: Sequence[str], deadlines: Deadlines | None = None) -> None:
+        self.command = tuple(command)
+        self.loaded: Loaded | None = None
+        self._deadlines = deadlines or Deadlines()
+        self._state = SidecarState.STOPPED
+        self._child: ChildProcess | None = None
+        self._ids = itertools.count(1)
+        self._greeting_id: MessageId = 0
+        self._unsent: list[TakesUnderWay] = []
+        self._sent: dict[MessageId, TakesUnderWay] = {}
+        self._given_up: dict[MessageId, float] = {}
+        self._last_heard = 0.0
+
+    @property
+    def state(self) -> SidecarState:
+        """What the sidecar is doing."""
+        return self._state
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the sidecar; None while it does not run."""
+        return None if self._child is None else self._child.pid
+
+    def submit(self, line: DialogueLine, takes: int = 1) -> TakesUnderWay:
+        """Ask for takes of a line; a sidecar that cannot be started shows in the returned object."""
+        self.poll()
+        under_way = TakesUnderWay(TakesOfLine(line, takes))
+        self._unsent.append(under_way)
+        if self._child is None:
+            self._start()
+        elif self._state is SidecarState.READY:
+            self._send_unsent()
+        return under_way
+
+    def cancel(self, under_way: TakesUnderWay) -> None:
+        """Give a request up: nothing of it arrives any more, however late the sidecar hears of it."""
+        if under_way.is_over:
+            return
+        under_way.cancelled = True
+        if under_way in self._unsent:
+            self._unsent.remove(under_way)
+            return
+        request_id = next(sent_id for sent_id, sent in self._sent.items() if sent is under_way)
+        del self._sent[request_id]
+        self._given_up[request_id] = time.monotonic() + self._deadlines.cancel
+        self._send(Notification(CANCEL, cancel_params(request_id)))
+
+    def poll(self, wait: float = 0.0) -> None:
+        """Take in what the sidecar said and end it where it hangs; wait ``wait`` seconds for a word at most."""
+        for _ in range(_LINES_A_POLL):
+            if self._child is None:
+                return
+            try:
+                line = self._child.next_line(wait)
+            except EOFError:
+                self._explain_end()
+                return
+            if line is None:
+                self._check_deadlines()
+                return
+            wait = 0.0
+            self._last_heard = time.monotonic()
+            try:
+                self._receive(decode_message(line))
+            except RpcError as error:
+                heard = line[:_QUOTED_LETTERS].decode("utf-8", errors="replace")
+                self._break(
+                    f"The sidecar said what this version cannot read ({error.sentence}): “{heard}”. {self._check}"
+                )
+
+    def close(self) -> None:
+        """End the sidecar and give up what is under way; the next request starts it anew."""
+        for under_way in (*self._unsent, *self._sent.values()):
+            under_way.cancelled = True
+        self._forget_child(polite=True)
+
+    def _start(self) -> None:
+        self._last_heard = time.monotonic()
+        try:
+            self._child = ChildProcess(self.command)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._break(f"The sidecar's program {self.command[0]} cannot be started: {reason}. {self._check}")
+            return
+        self._state = SidecarState.STARTING
+        self._greet(INITIALIZE, Versions(PROTOCOL_VERSION, __version__, {}).to_params())
+
+    def _greet(self, method: str, params: Mapping[str, object]) -> None:
+        self._greeting_id = next(self._ids)
+        self._send(Request(self._greeting_id, method, params))
+
+    def _send_unsent(self) -> None:
+        while self._unsent and self._child is not None:
+            under_way = self._unsent.pop(0)
+            request_id = next(self._ids)
+            self._sent[request_id] = under_way
+            self._last_heard = time.monotonic()
+            self._send(Request(request_id, GENERATE, under_way.asked.to_params()))
+
+    def _send(self, message: Message) -> None:
+        if self._child is None:
+            return
+        try:
+            self._child.send(encode_message(message))
+        except BrokenPipeError:
+            self._break(f"The sidecar does not read what it is sent, and was stopped. {self._again}")
+
+    def _receive(self, message: Message) -> None:
+        match message:
+            case Notification(method, params) if method == PROGRESS:
+                progress = progress_from_params(params)
+                if (under_way := self._sent.get(progress.request_id)) is not None:
+                    under_way.receiver.receive(progress)
+            case Result(answer_id, result):
+                self._receive_result(answer_id, result)
+            case Failure(answer_id, code, sentence):
+                self._receive_failure(answer_id, SidecarError(sentence, code))
+            case _:
+                pass  # Notifications of later versions.
+
+    def _receive_result(self, answer_id: MessageId, result: Mapping[str, object]) -> None:
+        if answer_id == self._greeting_id and self._state is SidecarState.STARTING:
+            self._check_version(Versions.from_params(result))
+        elif answer_id == self._greeting_id and self._state is SidecarState.LOADING:
+            self.loaded = Loaded.from_params(result)
+            self._state = SidecarState.READY
+            self._send_unsent()
+        elif (under_way := self._sent.get(answer_id)) is not None:
+            under_way.clips = under_way.receiver.finished()
+            del self._sent[answer_id]
+        else:
+            self._given_up.pop(answer_id, None)
+
+    def _receive_failure(self, answer_id: MessageId | None, error: SidecarError) -> None:
+        if answer_id is None or answer_id == self._greeting_id:
+            self._break(str(error), error.code)
+        elif (under_way := self._sent.pop(answer_id, None)) is not None:
+            under_way.error = error
+        else:
+            self._given_up.pop(answer_id, None)
+
+    def _check_version(self, sidecar: Versions) -> None:
+        if sidecar.version != __version__:
+            self._break(
+                f"The sidecar is CTEG {sidecar.version}, but this is {__version__}: restart Blender, and if that does "
+                "not help install this version in the sidecar's environment.",
+                ErrorCode.VERSION_MISMATCH,
+            )
+            return
+        self._state = SidecarState.LOADING
+        self._greet(LOAD, Loaded().to_params())
+
+    def _check_deadlines(self) -> None:
+        now = time.monotonic()
+        silence = now - self._last_heard
+        if self._state is SidecarState.STARTING and silence > self._deadlines.hello:
+            self._break(f"The sidecar did not answer within {self._deadlines.hello:g} s of its start. {self._check}")
+        elif self._state is SidecarState.LOADING and silence > self._deadlines.load:
+            self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s. {self._again}")
+        elif self._sent and silence > self._deadlines.generate:
+            self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped. {self._again}")
+        elif any(now > deadline for deadline in self._given_up.values()):
+            self._break(f"The sidecar did not stop when a line was cancelled, and was ended. {self._again}")
+
+    def _explain_end(self) -> None:
+        child = self._child
+        assert child is not None
+        child.ended_within(_SECONDS_FOR_LAST_WORDS)
+        status = child.exit_status
+        starting = self._state is SidecarState.STARTING
+        self._forget_child()
+        last_words = next((line for line in reversed(child.stderr_tail()) if line and _ROUTINE not in line), "")
+        said = f" Its last words: “{last_words[:_QUOTED_LETTERS]}”." if last_words else ""
+        advice = self._check if starting else self._again
+        self._break(f"The sidecar ended by itself ({_exit_in_words(status)}).{said} {advice}")
+
+    def _break(self, sentence: str, code: int | None = None) -> None:
+        """End the sidecar and fail all that is under way with ``sentence``."""
+        failed = (*self._unsent, *self._sent.values())
+        self._forget_child()
+        for under_way in failed:
+            under_way.error = SidecarError(sentence, code)
+        self._unsent.clear()
+        self._sent.clear()
+
+    def _forget_child(self, polite: bool = False) -> None:
+        child, self._child = self._child, None
+        self._state = SidecarState.STOPPED
+        self.loaded = None
+        self._given_up.clear()
+        if polite:
+            self._unsent.clear()
+            self._sent.clear()
+        if child is not None:
+            child.close(encode_message(Request(next(self._ids), SHUTDOWN, {})) if polite else None)
+
+    @property
+    def _check(self) -> str:
+        return f"Check the sidecar's command: {shlex.join(self.command)}"
+
+    @property
+    def _again(self) -> str:
+        return "Try again: the sidecar is started anew."
+
+
+def _exit_in_words(status: int | None) -> str:
+    if status is None:
+        return "it closed its output"
+    if status == -9:
+        return "killed, as happens when memory runs out"
+    return f"exit status {status}" if status >= 0 else f"signal {-status}"
