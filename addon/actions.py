@@ -15,6 +15,7 @@ from cteg_core.clip import ExpressionClip
 from flame_rig.channels import Channels
 
 from . import compat, nla
+from .errors import CtegError
 from .rig import Rig
 
 OWNER_MARK: Final = "cteg_owner"
@@ -28,7 +29,7 @@ _KEY_GROUP: Final = "Shape Keys"
 _SLIDER_TOLERANCE: Final = 1e-6
 
 
-class BakeError(Exception):
+class BakeError(CtegError):
     """A take cannot be baked; the message is a sentence for the user, and nothing was changed."""
 
 

@@ -13,6 +13,7 @@ from flame_rig.flame_model import FlameModel, validated
 from flame_rig.rig_map import RigMap
 
 from . import rig_armature, rig_mesh
+from .errors import CtegError
 
 PART: Final = "cteg_part"
 """Custom property that marks an object as a part of a rig: ``mesh`` or ``armature``."""
@@ -22,7 +23,7 @@ FINGERPRINT: Final = "cteg_fingerprint"
 RIG_MAP: Final = "cteg_rig_map"
 
 
-class RigError(Exception):
+class RigError(CtegError):
     """A rig cannot be built or used; the message is a sentence for the user."""
 
 
