@@ -1,0 +1,127 @@
+"""What each expression shape does to the skin, as data: Gaussian pushes and lid openings.
+
+Named by the ARKit shape without its side; lengths in centimetres at weight 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flame_rig.head import landmarks as lm
+
+
+@dataclass(frozen=True)
+class Push:
+    """A Gaussian push of the skin around (|x|, y) = ``at``.
+
+    Attributes:
+        at, size: centre and widths.
+        out, up, forward: the push; ``out`` is away from the midline.
+        lips: +1 acts above the lip line only, -1 below it only, 0 on both sides.
+    """
+
+    at: tuple[float, float]
+    size: tuple[float, float]
+    out: float = 0.0
+    up: float = 0.0
+    forward: float = 0.0
+    lips: int = 0
+
+
+@dataclass(frozen=True)
+class LidMove:
+    """Added to the lids' openings; ``blink`` 1 closes them."""
+
+    upper: float = 0.0
+    lower: float = 0.0
+    blink: float = 0.0
+
+
+_CORNER: Final = (lm.MOUTH_CORNER_X, lm.LIP_LINE)
+JAW_OPEN_CORRECTIVE: Final = "jawOpen"
+"""The narrowing of the mouth that goes with the jaw's pitch; not an expression but a pose corrective."""
+
+PUSHES: Final[dict[str, tuple[Push, ...]]] = {
+    "browInnerUp": (
+        Push((1.3, 3.1), (1.75, 1.5), up=0.95),
+        Push((0.0, 4.6), (2.2, 0.25), forward=0.10),
+        Push((0.0, 4.2), (2.2, 0.25), forward=-0.08),
+    ),
+    "browOuterUp": (Push((4.4, 3.1), (1.9, 1.5), up=0.95),),
+    "browDown": (
+        Push((1.9, 2.9), (2.0, 1.25), up=-0.78),
+        Push((1.5, 2.9), (1.5, 1.1), out=-0.38),
+        Push((1.2, 2.3), (1.0, 0.6), forward=0.16),
+        Push((4.0, 3.0), (1.8, 1.2), up=-0.28),
+        Push((0.30, 2.8), (0.16, 0.8), forward=-0.14),
+    ),
+    "eyeBlink": (Push((lm.EYE_X, 1.6), (2.2, 1.2), up=-0.10),),
+    "eyeSquint": (
+        Push((lm.EYE_X, -1.6), (2.0, 1.0), up=0.10),
+        Push((lm.EYE_X, -1.5), (1.7, 0.5), forward=0.12),
+    ),
+    "eyeLookIn": (Push((lm.EYE_X, 0.0), (1.6, 0.9), out=-0.08),),
+    "eyeLookOut": (Push((lm.EYE_X, 0.0), (1.6, 0.9), out=0.08),),
+    "cheekSquint": (
+        Push((3.9, -2.3), (1.9, 1.3), up=0.50),
+        Push((3.8, -2.0), (1.7, 0.9), forward=0.34),
+    ),
+    "cheekPuff": (
+        Push((4.6, -6.0), (2.0, 1.9), out=0.75, forward=0.85),
+        Push((0.0, -7.9), (2.5, 0.8), forward=0.25),
+        Push((0.0, -5.7), (2.0, 0.6), forward=0.20),
+    ),
+    "noseSneer": (
+        Push((1.1, -3.6), (0.85, 1.2), up=0.42),
+        Push((0.8, -0.6), (0.8, 1.4), up=0.22),
+        Push((1.3, -3.9), (0.5, 0.5), forward=0.10),
+        Push((1.3, -6.2), (1.1, 0.9), up=0.30, lips=1),
+        Push((1.5, 2.6), (1.3, 1.0), up=-0.18),
+        Push((0.75, 0.3), (0.35, 0.14), forward=-0.12),
+        Push((0.75, -0.35), (0.35, 0.14), forward=-0.12),
+    ),
+    JAW_OPEN_CORRECTIVE: (Push(_CORNER, (1.3, 2.2), out=-0.38),),
+    "mouthSmile": (
+        Push(_CORNER, (1.75, 1.8), out=0.90),
+        Push(_CORNER, (1.2, 1.1), forward=-0.34),
+        Push((3.9, -3.6), (1.9, 1.7), up=0.42),
+        Push((3.9, -3.4), (1.6, 1.2), forward=0.42),
+    ),
+    "mouthFrown": (
+        Push((lm.MOUTH_CORNER_X, lm.LIP_LINE - 0.2), (1.2, 1.35), out=0.10, up=-0.85, forward=-0.12),
+        Push((1.9, -8.3), (0.9, 0.6), forward=0.14),
+        Push((2.75, -7.7), (0.30, 0.8), forward=-0.16),
+    ),
+    "mouthDimple": (
+        Push(_CORNER, (0.9, 0.9), out=0.42, up=0.06),
+        Push(_CORNER, (0.55, 0.6), forward=-0.45),
+    ),
+    "mouthStretch": (Push(_CORNER, (1.5, 1.5), out=0.85, up=-0.30, forward=-0.20),),
+    "mouthPress": (Push(_CORNER, (0.9, 0.7), out=0.10),),
+    "mouthShrugLower": (
+        Push((0.0, -9.6), (1.7, 1.3), up=0.45),
+        Push((0.0, -9.3), (1.3, 0.7), forward=0.22),
+        Push((0.0, lm.LIP_LINE), (2.2, 1.5), up=0.42, forward=0.25, lips=-1),
+        Push((0.0, lm.LIP_LINE), (1.8, 1.0), up=0.26, lips=1),
+    ),
+    "mouthShrugUpper": (Push((0.0, lm.LIP_LINE), (2.0, 1.0), up=0.30, forward=0.20, lips=1),),
+    "mouthUpperUp": (Push((1.4, -4.6), (0.9, 0.9), up=0.20),),
+    "mouthFunnel": (
+        Push(_CORNER, (1.5, 1.6), out=-0.95, forward=0.35),
+        Push((0.0, lm.LIP_LINE), (1.5, 1.2), up=0.42, lips=1),
+        Push((0.0, lm.LIP_LINE), (1.5, 1.2), up=-0.48, lips=-1),
+    ),
+    "mouthPucker": (Push(_CORNER, (1.6, 1.5), out=-1.30, forward=0.45),),
+}
+
+LID_MOVES: Final[dict[str, LidMove]] = {
+    "browDown": LidMove(upper=-0.12),
+    "eyeBlink": LidMove(blink=1.0),
+    "eyeWide": LidMove(upper=0.42, lower=0.10),
+    "eyeSquint": LidMove(upper=-0.18, lower=-0.42),
+    "eyeLookDown": LidMove(upper=-0.42, lower=0.12),
+    "eyeLookUp": LidMove(upper=0.24, lower=-0.05),
+    "cheekSquint": LidMove(upper=-0.06, lower=-0.32),
+    "mouthSmile": LidMove(lower=-0.08),
+}

@@ -1,0 +1,31 @@
+"""Where the features sit, in centimetres: shared by everything that must line up with them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from flame_rig.head.numerics import Array
+
+EYE_LINE: Final = 0.0
+"""Height of the row that the lids split along."""
+EYE_X: Final = 3.25
+EYE_Z: Final = 6.28
+EYE_RADIUS: Final = 2.12
+LID_RADIUS: Final = EYE_RADIUS + 0.18
+INNER_CANTHUS_X: Final = 1.42
+OUTER_CANTHUS_X: Final = 5.08
+
+LIP_LINE: Final = -6.8
+"""Height of the row that the lips split along."""
+MOUTH_CORNER_X: Final = 2.6
+
+JAW_HINGE: Final = (0.0, -2.2, -0.4)
+NECK_JOINT: Final = (0.0, -11.0, -3.0)
+ROOT_JOINT: Final = (0.0, -17.0, -2.4)
+
+
+def eye_centre(side: int) -> Array:
+    """Return the eyeball's centre; ``side`` is +1 for the subject's left and -1 for the right."""
+    return np.array([side * EYE_X, EYE_LINE, EYE_Z])

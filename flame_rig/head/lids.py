@@ -1,0 +1,48 @@
+"""How the lids open: the height of each lid's edge along the eye."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from flame_rig.head import landmarks as lm
+from flame_rig.head.grid import SkinPoints
+from flame_rig.head.numerics import Array
+
+UPPER_OPENING: Final = 0.80
+"""Height of the upper lid's edge above the lid line at rest: below the iris's top, which it covers."""
+LOWER_OPENING: Final = 0.84
+_UPPER_DECAY: Final = 1.75
+_LOWER_DECAY: Final = 1.5
+"""An opening must stay below the decay length, or the skin folds over itself."""
+_SEAL: Final = -0.70 * LOWER_OPENING
+"""Where both lids meet in a blink, as a height of the lower lid's own curve."""
+_UPPER_PEAK, _UPPER_POWER = 0.42, 0.80
+_LOWER_PEAK, _LOWER_POWER = 0.56, 0.95
+
+
+def _almond(x: Array, peak: float, power: float) -> Array:
+    """Return a lid's curve: 0 at the canthi, 1 at ``peak`` of the way from the inner one."""
+    along = np.clip((np.abs(x) - lm.INNER_CANTHUS_X) / (lm.OUTER_CANTHUS_X - lm.INNER_CANTHUS_X), 0.0, 1.0)
+    ramp = np.where(along < peak, along / peak, (1 - along) / (1 - peak))
+    curve: Array = np.sin(np.clip(ramp, 0.0, 1.0) * np.pi / 2) ** power
+    return curve
+
+
+def lid_shift(points: SkinPoints, upper: Array, lower: Array, blink: Array) -> Array:
+    """Return dy ``[N]`` that opens the lids.
+
+    Args:
+        upper, lower: openings in centimetres, ``[N]``.
+        blink: 0 open to 1 closed; both lids then share one curve, so that the seal is exact.
+    """
+    distance = np.abs(points.height - lm.EYE_LINE)
+    upper_curve = _almond(points.x, _UPPER_PEAK, _UPPER_POWER)
+    lower_curve = _almond(points.x, _LOWER_PEAK, _LOWER_POWER)
+    seal = blink * _SEAL * lower_curve
+    above = ((1 - blink) * upper * upper_curve + seal) * np.exp(-distance / _UPPER_DECAY)
+    below = (-(1 - blink) * lower * lower_curve + seal) * np.exp(-distance / _LOWER_DECAY)
+    ax = np.abs(points.x)
+    between = (ax > lm.INNER_CANTHUS_X - 1e-6) & (ax < lm.OUTER_CANTHUS_X + 1e-6)
+    return np.where(between, np.where(points.eye_side > 0, above, np.where(points.eye_side < 0, below, 0.0)), 0.0)

@@ -1,0 +1,176 @@
+"""Parts that hang on the skin: lid rims, lashes, brows and the lining of the mouth.
+
+Each is a function of the skin's positions, so that it follows every expression exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame_rig.head import landmarks as lm
+from flame_rig.head.colours import MOUTH_BACK, MOUTH_FRONT, mixed, plain
+from flame_rig.head.grid import SkinGrid, SkinPoints, strip_polygons
+from flame_rig.head.loft import angle_at
+from flame_rig.head.numerics import Array
+from flame_rig.head.part import Part, grid_uv
+from flame_rig.head.skin import skin_positions
+
+SkinStates = dict[str | None, Array]
+"""The skin's positions ``[N, 3]`` at rest (None) and under each shape that moves it."""
+
+_SIDES: Final = ((0, 1), (1, -1))
+
+
+def _following(
+    name: str,
+    material: str,
+    layers: dict[str | None, Array],
+    jaw_corrective: Array,
+    polygons: list[tuple[int, ...]],
+    shape: tuple[int, int],
+    weights: Array,
+    colors: Array | None = None,
+) -> Part:
+    rest = layers[None]
+    return Part(
+        name=name,
+        material=material,
+        vertices=rest,
+        polygons=tuple(polygons),
+        uv=grid_uv(*shape),
+        colors=plain(material, len(rest)) if colors is None else colors,
+        weights=weights,
+        deltas={key: positions - rest for key, positions in layers.items() if key is not None},
+        jaw_corrective=jaw_corrective - rest,
+    )
+
+
+def _unit(vectors: Array) -> Array:
+    unit: Array = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
+
+
+def _rim(edge: Array, side: int) -> Array:
+    inward = -_unit(edge - lm.eye_centre(side))
+    return np.concatenate([edge, edge + 0.10 * inward, edge + 0.45 * inward])
+
+
+def lid_rims(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+    """Return the thickness of the four lids: strips from each edge towards the eyeball's centre."""
+    parts = []
+    for eye, side in _SIDES:
+        for edges, upper in ((grid.upper_lid, True), (grid.lower_lid, False)):
+            ids = edges[eye]
+            polygons = strip_polygons(3, len(ids), flip=upper == (side > 0))
+            layers = {key: _rim(skin[ids], side) for key, skin in states.items()}
+            weights = np.tile(skin_weights[ids], (3, 1))
+            parts.append(
+                _following("lid rims", "lid rim", layers, _rim(opened[ids], side), polygons, (3, len(ids)), weights)
+            )
+    return parts
+
+
+def _lash_strip(edge: Array, side: int) -> Array:
+    """Return three rows of a ribbon from the upper lid's edge (inner to outer canthus)."""
+    normal = _unit(edge - lm.eye_centre(side))
+    along = np.linspace(0.0, 1.0, len(edge))
+    length = np.interp(along, (0.0, 0.12, 0.5, 0.85, 1.0), (0.02, 0.16, 0.30, 0.44, 0.10))[:, None]
+    outward = np.interp(along, (0.0, 0.4, 1.0), (-0.1, 0.1, 0.75))[:, None] * np.array((side, 0.0, 0.0))
+    thickness = np.interp(along, (0.0, 0.1, 0.6, 1.0), (0.0, 0.05, 0.10, 0.03))[:, None] * np.array((0.0, 1.0, 0.0))
+    direction = _unit(normal + outward + np.array((0.0, 0.25, 0.0)))
+    return np.concatenate(
+        [edge + 0.015 * normal - 0.25 * thickness, edge + length * direction, edge + 0.03 * normal + thickness]
+    )
+
+
+def lashes(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+    """Return the upper lashes."""
+    parts = []
+    for eye, side in _SIDES:
+        ids = grid.upper_lid[eye]
+        polygons = strip_polygons(3, len(ids), flip=side > 0)
+        layers = {key: _lash_strip(skin[ids], side) for key, skin in states.items()}
+        weights = np.tile(skin_weights[ids], (3, 1))
+        strip = _lash_strip(opened[ids], side)
+        parts.append(_following("lashes", "lashes", layers, strip, polygons, (3, len(ids)), weights))
+    return parts
+
+
+_BROW_X: Final = (1.12, 5.62)
+_BROW_HEIGHT: Final = ((0.0, 0.3, 0.62, 0.85, 1.0), (2.95, 3.25, 3.45, 3.20, 2.65))
+_BROW_THICKNESS: Final = ((0.0, 0.06, 0.3, 0.65, 0.9, 1.0), (0.20, 0.36, 0.42, 0.34, 0.17, 0.03))
+_BROW_COLUMNS, _BROW_ROWS = 18, 5
+
+
+def _brow_points(side: int) -> tuple[SkinPoints, Array]:
+    """Return where a brow's vertices sit on the skin, and their offsets from it."""
+    along = np.linspace(0.0, 1.0, _BROW_COLUMNS)
+    arch = np.interp(along, *_BROW_HEIGHT)
+    arch = np.convolve(np.pad(arch, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    half = np.interp(along, *_BROW_THICKNESS)
+    across = np.linspace(-1.0, 1.0, _BROW_ROWS)
+    height = (arch + across[:, None] * half).ravel()
+    x = np.tile(_BROW_X[0] + along * (_BROW_X[1] - _BROW_X[0]), _BROW_ROWS)
+    theta = angle_at(side * x, height)
+    thickness = ((0.04 + 0.17 * (1 - across**2))[:, None] * np.minimum(1.0, half / 0.2)).ravel()
+    normal = _unit(np.stack([0.75 * np.sin(theta), np.full_like(theta, 0.15), np.cos(theta)], axis=-1))
+    above = np.ones_like(theta)
+    return SkinPoints(theta, height, above, above), normal * thickness[:, None]
+
+
+def brows(shapes: tuple[str, ...], jaw_shape: str) -> list[Part]:
+    """Return the brows: strips that take their own places on the skin under each shape."""
+    parts = []
+    for _, side in _SIDES:
+        points, offset = _brow_points(side)
+        layers = {key: skin_positions(points, key) + offset for key in (None, *shapes)}
+        polygons = strip_polygons(_BROW_ROWS, _BROW_COLUMNS, flip=side < 0)
+        weights = np.zeros((len(offset), 5))
+        weights[:, 1] = 1.0
+        opened = skin_positions(points, jaw_shape) + offset
+        shape = (_BROW_ROWS, _BROW_COLUMNS)
+        parts.append(_following("brows", "brows", layers, opened, polygons, shape, weights))
+    return parts
+
+
+# how far behind the lips each ring of the lining lies, and how far it opens up or down
+_LINING_BACK: Final = (0.0, 0.22, 0.55, 1.2, 2.4, 4.0)
+_LINING_OPEN: Final = (0.0, 0.04, 0.18, 0.55, 1.0, 1.1)
+
+
+def _lining(skin: Array, edge: NDArray[np.int64], direction: int) -> Array:
+    lip = skin[edge]
+    inside = 1.0 - np.abs(np.linspace(-1.0, 1.0, len(edge))) ** 3
+    rings = []
+    for back, opening in zip(_LINING_BACK, _LINING_OPEN, strict=True):
+        ring = lip.copy()
+        ring[:, 2] -= back * (0.35 + 0.65 * inside)
+        ring[:, 1] += direction * opening * inside
+        ring[:, 0] *= 1.0 - 0.02 * back
+        rings.append(ring)
+    return np.concatenate(rings)
+
+
+def mouth_lining(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+    """Return the inside of the mouth: rings going back from both lips, joined at the back."""
+
+    def both(skin: Array) -> Array:
+        return np.concatenate([_lining(skin, grid.upper_lip, 1), _lining(skin, grid.lower_lip, -1)])
+
+    rings, columns = len(_LINING_BACK), len(grid.upper_lip)
+    half = rings * columns
+    polygons = strip_polygons(rings, columns) + strip_polygons(rings, columns, flip=True, base=half)
+    polygons += [
+        (half - columns + c, half - columns + c + 1, 2 * half - columns + c + 1, 2 * half - columns + c)
+        for c in range(columns - 1)
+    ]
+    weights = np.concatenate(
+        [np.tile(skin_weights[grid.upper_lip], (rings, 1)), np.tile(skin_weights[grid.lower_lip], (rings, 1))]
+    )
+    depth = np.repeat(np.array(_LINING_BACK) / _LINING_BACK[-1], columns)
+    colors = mixed(np.tile(MOUTH_FRONT, (2 * half, 1)), MOUTH_BACK, np.sqrt(np.tile(depth, 2)))
+    layers = {key: both(skin) for key, skin in states.items()}
+    return [_following("mouth", "mouth", layers, both(opened), polygons, (2 * rings, columns), weights, colors)]

@@ -1,0 +1,168 @@
+"""Parts that do not bend: eyeballs, teeth, tongue, ears."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from flame_rig.head import colours
+from flame_rig.head import landmarks as lm
+from flame_rig.head.grid import fan_polygons, strip_polygons
+from flame_rig.head.numerics import Array, gaussian, smoothstep
+from flame_rig.head.part import Part, grid_uv, joined, rigid_weights
+
+NECK, JAW, LEFT_EYE, RIGHT_EYE = 1, 2, 3, 4
+
+PUPIL_DEGREES: Final = 11.0
+IRIS_DEGREES: Final = 24.5
+LIMBUS_DEGREES: Final = 26.8
+_EYE_RINGS: Final = np.radians((
+    5.5, 10.0, 11.0, 12.5, 15.0, 18.0, 21.0, 23.5, 24.5, 25.8, 26.8, 28.2, 31.0, 35.0,
+    40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 115.0, 130.0, 145.0, 160.0, 171.0,
+))  # fmt: skip
+_EYE_COLUMNS: Final = 40
+EYE_EQUATOR: Final = slice(1 + 19 * _EYE_COLUMNS, 1 + 20 * _EYE_COLUMNS)
+"""The eyeball's vertices whose mean is its centre."""
+
+
+def _capped_sphere(angles: Array, columns: int) -> tuple[Array, Array, tuple[tuple[int, ...], ...]]:
+    """Return a unit sphere's angles from its pole and around it, and its faces: pole, rings, pole."""
+    around = 2 * np.pi * np.arange(columns) / columns
+    polar = np.concatenate([[0.0], np.repeat(angles, columns), [np.pi]])
+    azimuth = np.concatenate([[0.0], np.tile(around, len(angles)), [0.0]])
+    last = len(polar) - 1
+    polygons = strip_polygons(len(angles), columns, flip=True, wrap=True, base=1)
+    polygons += fan_polygons(list(range(1, 1 + columns)), 0)
+    polygons += fan_polygons(list(range(last - columns, last)), last, flip=True)
+    return polar, azimuth, tuple(polygons)
+
+
+def eyeball(side: int) -> Part:
+    """Return an eyeball; pupil, iris and white are vertex colours, the cornea a slight bulge."""
+    polar, azimuth, polygons = _capped_sphere(_EYE_RINGS, _EYE_COLUMNS)
+    degrees = np.degrees(polar)
+    radius = lm.EYE_RADIUS * (1.0 + 0.016 * np.exp(-((degrees / 24.0) ** 4)))
+    # mirrored by its columns, so that both eyes are each other's mirror image vertex by vertex
+    x = side * np.sin(polar) * np.cos(azimuth)
+    direction = np.stack([x, np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
+    if side < 0:
+        polygons = tuple(polygon[::-1] for polygon in polygons)
+    along = np.clip((degrees - PUPIL_DEGREES) / (IRIS_DEGREES - PUPIL_DEGREES), 0.0, 1.0)
+    iris = colours.mixed(np.tile(colours.IRIS_INNER, (len(polar), 1)), colours.IRIS_OUTER, along)
+    # light gathers at the bottom of an iris, across from where it enters
+    lit = np.where(np.sin(azimuth) < -0.1, 1.25, 0.9)
+    iris = iris * ((0.85 + 0.10 * np.sin(11 * azimuth + 3 * along)) * lit)[:, None]
+    white = np.tile(colours.SCLERA, (len(polar), 1)) * (1 - 0.10 * np.clip((degrees - 45) / 60, 0, 1))[:, None]
+    zone = np.searchsorted((PUPIL_DEGREES + 0.1, IRIS_DEGREES + 0.1, LIMBUS_DEGREES + 0.1), degrees)[:, None]
+    colors = np.select(
+        [zone == 0, zone == 1, zone == 2], [np.broadcast_to(colours.PUPIL, iris.shape), iris,
+         np.broadcast_to(colours.LIMBUS, iris.shape)], white,
+    )  # fmt: skip
+    return Part(
+        name="left eye" if side > 0 else "right eye",
+        material="eye",
+        vertices=lm.eye_centre(side) + direction * radius[:, None],
+        polygons=polygons,
+        uv=0.5 + 0.5 * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1) * (polar / np.pi)[:, None],
+        colors=np.clip(colors, 0.0, 1.0),
+        weights=rigid_weights(len(polar), LEFT_EYE if side > 0 else RIGHT_EYE),
+    )
+
+
+_TOOTH_WIDTH: Final = 0.62
+_ARCH_HALF_WIDTH: Final = 3.1
+
+
+def teeth(upper: bool) -> Part:
+    """Return a row of teeth: one strip, its joints pressed in between teeth."""
+    columns = 81
+    x = np.linspace(-_ARCH_HALF_WIDTH, _ARCH_HALF_WIDTH, columns)
+    arch = (8.02 if upper else 7.80) - 0.13 * x**2 - 0.004 * x**4
+    phase = np.abs((x / _TOOTH_WIDTH) % 1.0 - 0.5) * 2.0
+    from_joint = 1.0 - phase if upper else phase
+    bulge = 0.10 * (1 - (1 - from_joint) ** 4)
+    root, tip = (-5.75, -7.12) if upper else (-8.1, -7.06)
+    shorter = 1.0 - 0.35 * np.clip(np.abs(x) / _ARCH_HALF_WIDTH, 0.0, 1.0) ** 2
+    rows = []
+    for down in np.linspace(0.0, 1.0, 5):
+        y = root + (tip - root) * down * (shorter if upper else 1.0)
+        notch = 0.06 * (1 - from_joint) ** 6 * (down == 1.0) * (1 if upper else -1)
+        z = arch + bulge * np.sin(np.pi * min(down + 0.25, 1.0)) + 0.03 * down
+        rows.append(np.stack([x, y + notch, z], axis=-1))
+    tip_row = rows[-1]
+    rows.append(tip_row * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.45))
+    rows.append(rows[0] * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.5))
+    vertices = np.concatenate(rows)
+    return Part(
+        name="upper teeth" if upper else "lower teeth",
+        material="teeth",
+        vertices=vertices,
+        polygons=tuple(strip_polygons(len(rows), columns, flip=upper)),
+        uv=grid_uv(len(rows), columns),
+        colors=colours.plain("teeth", len(vertices)),
+        weights=rigid_weights(len(vertices), NECK if upper else JAW),
+        deltas={} if upper else {"jawForward": np.tile((0.0, 0.0, 0.7), (len(vertices), 1))},
+    )
+
+
+def tongue() -> Part:
+    """Return the tongue; ``tongueOut`` slides its tip out over the lower lip."""
+    polar, azimuth, polygons = _capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
+    centre, radii = np.array((0.0, -7.85, 5.7)), np.array((1.7, 0.55, 1.9))
+    # pole at the tip
+    unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
+    vertices = centre + unit * radii
+    vertices[:, 1] -= 0.12 * np.exp(-((vertices[:, 0] / 0.35) ** 2)) * (unit[:, 1] > 0) * unit[:, 1]
+    reach = smoothstep(5.5, 7.6, vertices[:, 2])
+    out = np.zeros_like(vertices)
+    out[:, 2] = 2.6 * reach
+    out[:, 1] = 0.75 * reach - 0.6 * smoothstep(8.5, 10.2, vertices[:, 2] + 2.6 * reach)
+    forward = np.tile((0.0, 0.0, 0.7), (len(vertices), 1))
+    return Part(
+        name="tongue",
+        material="tongue",
+        vertices=vertices,
+        polygons=polygons,
+        uv=0.5 + 0.5 * unit[:, :2],
+        colors=colours.plain("tongue", len(vertices)),
+        weights=rigid_weights(len(vertices), JAW),
+        deltas={"tongueOut": out, "jawForward": forward},
+    )
+
+
+def ears() -> Part:
+    """Return both ears: a dished disc with helix, antihelix and concha, set back against the head."""
+    rings, columns = 9, 28
+    ring = np.repeat(np.arange(1, rings) / (rings - 1), columns)
+    around = np.tile(2 * np.pi * np.arange(columns) / columns, rings - 1)
+    ring, around = np.append(ring, 0.0), np.append(around, 0.0)
+    cosine, sine = np.cos(around), np.sin(around)
+    back = 1.45 * (1 + 0.10 * np.cos(around - 0.6)) * ring * cosine * (1 - 0.12 * sine * ring)
+    up = 2.45 * (1 - 0.10 * np.maximum(-sine, 0.0)) * ring * sine
+    helix = 0.55 * np.exp(-(((ring - 0.80) / 0.16) ** 2)) * (0.35 + 0.65 * smoothstep(-1.0, 0.4, sine + 0.6 * cosine))
+    concha = -0.35 * gaussian(back, up, (-0.35, -0.2), (0.6, 0.8))
+    antihelix = 0.28 * np.exp(-(((ring - 0.45) / 0.13) ** 2)) * smoothstep(-0.3, 0.5, cosine + 0.3 * sine)
+    out = 0.35 + helix + concha + antihelix - 1.1 * (ring > 0.97)
+    out = out + 0.42 * np.maximum(0.0, back + 0.6)
+    tilt = np.radians(-10.0)
+    y = up * np.cos(tilt) + back * np.sin(tilt)
+    z = up * np.sin(tilt) - back * np.cos(tilt)
+    parts = []
+    for side in (1, -1):
+        vertices = np.stack([side * (7.35 + 0.8 * out), -1.4 + y, -1.3 + z], axis=-1)
+        polygons = strip_polygons(rings - 1, columns, flip=side > 0, wrap=True)
+        polygons += fan_polygons(list(range(columns)), len(ring) - 1, flip=side < 0)
+        rosy = 0.35 * smoothstep(0.5, 1.0, ring)
+        parts.append(
+            Part(
+                name="ears",
+                material="skin",
+                vertices=vertices,
+                polygons=tuple(polygons),
+                uv=0.5 + 0.5 * np.stack([cosine, sine], axis=-1) * ring[:, None],
+                colors=colours.mixed(np.tile(colours.SKIN, (len(ring), 1)), colours.BLUSH, rosy),
+                weights=rigid_weights(len(ring), NECK),
+            )
+        )
+    return joined("ears", parts)
