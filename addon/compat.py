@@ -15,10 +15,10 @@ import bpy
 HAS_SLOTS: Final = bpy.app.version >= (4, 4, 0)
 _MATERIALS_ALWAYS_HAVE_NODES: Final = bpy.app.version >= (5, 0, 0)
 
-LOWEST_STRIP_EXTRAPOLATION: Final = "HOLD" if (5, 0, 0) <= bpy.app.version < (5, 1, 0) else "NOTHING"
-"""What a strip with nothing below it does outside its frames: nothing, so that the face is at rest there.
+LOWEST_TRACK_EXTRAPOLATION: Final = "HOLD" if (5, 0, 0) <= bpy.app.version < (5, 1, 0) else "NOTHING"
+"""What strips with no track below them do outside their frames: nothing, so that the face is at rest there.
 
-5.0 takes 1 for the rest value of a shape key, which tears the face apart; holding the strip's ends avoids it.
+5.0 takes 1 for the rest value of a shape key, which tears the face apart; holding the strips' ends avoids it.
 """
 
 

@@ -27,8 +27,8 @@ def add_strip(part: compat.ActionPart, frame_start: int, frame_end: int) -> bpy.
     strip.action_frame_start, strip.action_frame_end = frame_start, strip_end
     strip.frame_start, strip.frame_end = frame_start, strip_end
     strip.blend_type = "REPLACE"
-    lowest = track == animation.nla_tracks[0] and track.strips[0] == strip
-    strip.extrapolation = compat.LOWEST_STRIP_EXTRAPOLATION if lowest else "NOTHING"
+    lowest = track == animation.nla_tracks[0]
+    strip.extrapolation = compat.LOWEST_TRACK_EXTRAPOLATION if lowest else "NOTHING"
     return strip
 
 
