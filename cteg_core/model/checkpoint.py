@@ -1,0 +1,178 @@
+"""Checkpoints: ``model.safetensors`` and ``config.json`` in a folder, nothing pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from cteg_core.model.config import ModelConfig
+from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
+from cteg_core.model.network import CtegNetwork
+
+CHECKPOINT_FORMAT: Final = 1
+WEIGHTS_NAME: Final = "model.safetensors"
+CONFIG_NAME: Final = "config.json"
+MAX_WEIGHTS_BYTES: Final = 4 << 30
+DEFAULT_FOLDER: Final = Path(__file__).parent.parent / "checkpoints" / "default"
+"""The checkpoint that ships."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, or made for another version."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The corpus's mean and deviation of each number of a frame, ``float32 [53]`` each."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def normalised(self, frames: Tensor) -> Tensor:
+        """Frames as the network sees them."""
+        return (frames - self.mean) / self.deviation
+
+    def restored(self, frames: Tensor) -> Tensor:
+        """Frames in the expression space again."""
+        return frames * self.deviation + self.mean
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        name: short name, the first part of its id.
+        space: expression space of its frames.
+        fps: frames a second it was trained at.
+        text_encoder: file name to SHA-256 of the encoder it needs.
+        training: what it was trained on and how, for people.
+        metrics: measured figures.
+        licence: SPDX expression of the weights.
+    """
+
+    name: str
+    space: str
+    fps: float
+    text_encoder: Mapping[str, str]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    licence: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling."""
+
+    info: CheckpointInfo
+    network: CtegNetwork
+    emotion_head: EmotionHead
+    thresholds: Tensor
+    scaling: Scaling
+    sha256: str = ""
+
+    @property
+    def id(self) -> str:
+        """Name and the first twelve digits of the weights' SHA-256."""
+        return f"{self.info.name}@{self.sha256[:12]}"
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
+    """Write a checkpoint; each file appears whole or not at all. Returns the weights' SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network.{name}": value for name, value in checkpoint.network.state_dict().items()}
+    tensors |= {f"emotion.{name}": value for name, value in checkpoint.emotion_head.state_dict().items()}
+    tensors |= {
+        "thresholds": checkpoint.thresholds.float(),
+        "scaling.mean": checkpoint.scaling.mean,
+        "scaling.deviation": checkpoint.scaling.deviation,
+    }
+    weights = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    sha256 = hashlib.sha256(weights).hexdigest()
+    record = {
+        "format": CHECKPOINT_FORMAT,
+        "sha256": sha256,
+        "architecture": checkpoint.network.config.to_record(),
+        "emotion_head": asdict(checkpoint.emotion_head.config),
+        **asdict(checkpoint.info),
+    }
+    _write_whole(folder / WEIGHTS_NAME, weights)
+    _write_whole(folder / CONFIG_NAME, (json.dumps(record, indent=2) + "\n").encode())
+    return sha256
+
+
+def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoint:
+    """Load and verify a checkpoint, by default the one that ships; raises CheckpointError with a sentence."""
+    folder = DEFAULT_FOLDER if folder is None else folder
+    record = _read_config(folder / CONFIG_NAME)
+    weights_path = folder / WEIGHTS_NAME
+    try:
+        if weights_path.stat().st_size > MAX_WEIGHTS_BYTES:
+            raise CheckpointError(f"{weights_path} is larger than any checkpoint of CTEG: it is not one.")
+        weights = weights_path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint's weights could not be read: {error}") from None
+    sha256 = hashlib.sha256(weights).hexdigest()
+    if sha256 != record.get("sha256"):
+        raise CheckpointError(f"{weights_path} is not what {CONFIG_NAME} describes: the checkpoint is damaged.")
+    try:
+        tensors = load(weights)
+        network = CtegNetwork(ModelConfig.from_record(record["architecture"]))
+        network.load_state_dict(_part(tensors, "network."))
+        head = EmotionHead(EmotionHeadConfig.from_record(record["emotion_head"]))
+        head.load_state_dict(_part(tensors, "emotion."))
+        scaling = Scaling(tensors["scaling.mean"].to(device), tensors["scaling.deviation"].to(device))
+        info = CheckpointInfo(
+            name=str(record["name"]),
+            space=str(record["space"]),
+            fps=float(record["fps"]),
+            text_encoder=dict(record["text_encoder"]),
+            training=dict(record["training"]),
+            metrics=dict(record["metrics"]),
+            licence=str(record["licence"]),
+        )
+        thresholds = tensors["thresholds"]
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"The checkpoint in {folder} does not fit this version of CTEG: {error}") from error
+    return Checkpoint(info, network.to(device).eval(), head.to(device).eval(), thresholds, scaling, sha256)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"There is no checkpoint at {path.parent}: {error}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from None
+    if not isinstance(record, dict) or record.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT} that this version can read.")
+    return record
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def device_for(name: str) -> str:
+    """Return the torch device for ``auto``, ``cpu``, ``cuda`` or ``mps``; raises CheckpointError if it is missing."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+    if not available.get(name, False):
+        raise CheckpointError(f"This machine's torch offers no device {name!r}: choose auto or cpu.")
+    return name

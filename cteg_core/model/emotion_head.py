@@ -1,0 +1,70 @@
+"""The emotion head: which emotion a text carries, read from the frozen text encoder's states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cteg_core.emotion import EMOTION_LABELS
+
+LABEL_COUNT = len(EMOTION_LABELS)
+AFFECT_COUNT = 3
+
+
+@dataclass(frozen=True)
+class EmotionHeadConfig:
+    """Sizes of the head: states of ``layers`` encoder layers of width ``d_text`` come in."""
+
+    d_text: int = 384
+    layers: int = 3
+    d_model: int = 256
+    heads: int = 4
+    d_inner: int = 512
+    dropout: float = 0.2
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> EmotionHeadConfig:
+        """Read the ``asdict`` form."""
+        return cls(**record)
+
+
+class EmotionHead(nn.Module):
+    """One transformer layer over a learned mixture of encoder layers, pooled to 28 logits and V, A, D."""
+
+    def __init__(self, config: EmotionHeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mixture = nn.Parameter(torch.zeros(config.layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(config.d_text) for _ in range(config.layers))
+        self.lift = nn.Linear(config.d_text, config.d_model)
+        self.layer = nn.TransformerEncoderLayer(
+            config.d_model, config.heads, config.d_inner, config.dropout, batch_first=True, norm_first=True
+        )
+        self.pool = nn.Linear(config.d_model, config.heads)
+        self.norm = nn.LayerNorm(config.d_model * (config.heads + 1))
+        self.dropout = nn.Dropout(config.dropout)
+        self.labels = nn.Linear(config.d_model * (config.heads + 1), LABEL_COUNT)
+        self.affect = nn.Linear(config.d_model * (config.heads + 1), AFFECT_COUNT)
+
+    def forward(self, layers: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Read emotion.
+
+        Args:
+            layers: ``[B, R, S, d_text]``.
+            mask: ``bool [B, S]``, True at real tokens.
+
+        Returns:
+            Logits ``[B, 28]`` (independent labels) and valence, arousal, dominance ``[B, 3]`` in
+            [-1, 1], 0 at the midpoint of EmoBank's scale.
+        """
+        weights = self.mixture.softmax(0)
+        mixed = sum(weights[i] * norm(layers[:, i]) for i, norm in enumerate(self.norms))  # [B, S, D_text]
+        hidden = self.layer(self.dropout(self.lift(mixed)), src_key_padding_mask=~mask)  # [B, S, D]
+        attention = self.pool(hidden).masked_fill(~mask.unsqueeze(-1), -1e4).softmax(1)  # [B, S, H]
+        pooled = (attention.transpose(1, 2) @ hidden).flatten(1)  # [B, H*D]
+        highest = hidden.masked_fill(~mask.unsqueeze(-1), -1e4).amax(1)  # [B, D]
+        features = self.dropout(self.norm(torch.cat((pooled, highest), -1)))
+        return self.labels(features), torch.tanh(self.affect(features))

@@ -1,0 +1,150 @@
+"""Batches for teacher forcing: decoder inputs, gold frames, masks and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cteg_core.model.attention import causal_mask
+from cteg_core.model.checkpoint import Scaling
+from cteg_core.model.conditions import Conditions
+from cteg_core.model.network import FRAME_WIDTH, PAD, START
+from cteg_core.training.corpus import CorpusItem
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """What is hidden from the network at random, so that each part works without the others.
+
+    Attributes:
+        text: chance that a line's text is masked.
+        emotion: chance that its emotion condition is withheld.
+        length: chance that its remaining time is withheld.
+        frames: chance for each past frame to be blanked, so that conditions are not ignored in
+            favour of copying the last frame.
+        frame_noise: largest deviation (normalised units) of noise on past frames, drawn for each
+            line: the network then learns to come back from its own errors.
+    """
+
+    text: float = 0.1
+    emotion: float = 0.15
+    length: float = 0.5
+    frames: float = 0.1
+    frame_noise: float = 0.15
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One teacher-forced batch; shapes as ``CtegNetwork.forward`` and ``training_loss`` take them."""
+
+    frames: Tensor
+    markers: Tensor
+    frame_mask: Tensor
+    text: Tensor
+    text_mask: Tensor
+    conditions: Conditions
+    gold: Tensor
+    mask: Tensor
+    stop: Tensor
+
+
+NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def make_batch(
+    items: Sequence[CorpusItem],
+    text: Tensor,
+    text_mask: Tensor,
+    scaling: Scaling,
+    fps: float,
+    dropout: Dropout,
+    generator: torch.Generator,
+) -> Batch:
+    """Lay performances out for teacher forcing.
+
+    Args:
+        items: B performances.
+        text, text_mask: their text states ``[B, S, d_text]`` and mask ``bool [B, S]``.
+        scaling: normalisation of frames.
+        fps: frames a second.
+        dropout: what to hide.
+        generator: of the random choices.
+
+    Layout for T frames: position 0 the start marker, 1 the start frame, 2 ... T + 1 the frames; the
+    output at position t is frame t, 1 <= t <= T. Position T + 1 is there for the last posterior.
+    """
+    lengths = torch.tensor([len(item.frames) for item in items])
+    count, positions = len(items), int(lengths.max()) + 2
+    frames = torch.zeros(count, positions, FRAME_WIDTH)
+    gold = torch.zeros(count, positions, FRAME_WIDTH)
+    plan = torch.zeros(count, positions, items[0].speech.shape[1])
+    for row, item in enumerate(items):
+        length = len(item.frames)
+        target = scaling.normalised(torch.from_numpy(np.ascontiguousarray(item.frames, dtype=np.float32)))
+        frames[row, 1] = scaling.normalised(torch.from_numpy(item.start_frame))
+        frames[row, 2 : length + 2] = target
+        gold[row, 1 : length + 1] = target
+        plan[row, 1 : length + 1] = torch.from_numpy(np.ascontiguousarray(item.speech, dtype=np.float32))
+    place = torch.arange(positions)
+    markers = torch.where(place <= lengths[:, None] + 1, -1, PAD)
+    markers[:, 0] = START
+    mask = (place >= 1) & (place <= lengths[:, None])
+    times = place / fps
+    conditions = Conditions(
+        emotion=torch.from_numpy(np.stack([emotion_vector(item) for item in items])),
+        emotion_known=_kept(count, dropout.emotion, generator),
+        plan=plan,
+        elapsed=times.expand(count, positions),
+        remaining=(lengths[:, None] / fps - times).clamp_min(0.0),
+        remaining_known=_kept(count, dropout.length, generator),
+        returns_to_rest=torch.tensor([float(item.settles) for item in items]),
+        target=gold[:, 1:-1],
+        target_mask=mask[:, 1:-1].float(),
+    )
+    text, text_mask = _masked_text(text, text_mask, _kept(count, dropout.text, generator))
+    return Batch(
+        frames=_disturbed(frames, dropout, generator),
+        markers=markers,
+        frame_mask=causal_mask(positions, frames.device),
+        text=text,
+        text_mask=text_mask.unsqueeze(1),
+        conditions=conditions,
+        gold=gold,
+        mask=mask,
+        stop=(place == lengths[:, None]).float(),
+    )
+
+
+def emotion_vector(item: CorpusItem) -> NDArray[np.float32]:
+    """Return ``float32 [32]``: 28 strengths, valence, arousal, dominance, intensity."""
+    return np.asarray(item.emotion, dtype=np.float32)
+
+
+def mask_text(text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Hide texts whole: states of zero, and one token left to look at."""
+    hidden = torch.zeros_like(text_mask)
+    hidden[:, 0] = True
+    return torch.zeros_like(text), hidden
+
+
+def _masked_text(text: Tensor, text_mask: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    blank, blank_mask = mask_text(text, text_mask)
+    keep = kept.bool()
+    return torch.where(keep[:, None, None], text, blank), torch.where(keep[:, None], text_mask, blank_mask)
+
+
+def _disturbed(frames: Tensor, dropout: Dropout, generator: torch.Generator) -> Tensor:
+    count, positions, _ = frames.shape
+    amount = torch.rand(count, 1, 1, generator=generator) * dropout.frame_noise
+    noise = torch.randn(frames.shape, generator=generator) * amount
+    kept = _kept(count * positions, dropout.frames, generator).view(count, positions, 1)
+    return (frames + noise) * kept
+
+
+def _kept(count: int, chance_of_dropping: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(count, generator=generator) >= chance_of_dropping).float()

@@ -1,0 +1,83 @@
+"""States of the frozen text encoder, computed once and kept on disk: training then never runs it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cteg_core.model.text_encoder import READ_LAYERS, TextEncoder
+
+BATCH: Final = 64
+
+
+class TextStateCache:
+    """Encoder states of N texts as half floats, without padding.
+
+    Files: ``states.npy`` ``float16 [tokens, R, d_text]``, ``index.json`` (offsets and a digest of the texts,
+    so that states of other texts are never taken for these).
+    """
+
+    def __init__(self, states: NDArray[np.float16], offsets: NDArray[np.int64]) -> None:
+        self._states = states
+        self._offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return layers ``[B, R, S, d_text]`` and mask ``bool [B, S]`` of the texts at ``indices``."""
+        spans = [(int(self._offsets[i]), int(self._offsets[i + 1])) for i in indices]
+        longest = max(end - start for start, end in spans)
+        _, layers, width = self._states.shape
+        padded = np.zeros((len(spans), layers, longest, width), dtype=np.float32)
+        mask = np.zeros((len(spans), longest), dtype=bool)
+        for row, (start, end) in enumerate(spans):
+            padded[row, :, : end - start] = self._states[start:end].transpose(1, 0, 2)
+            mask[row, : end - start] = True
+        return torch.from_numpy(padded), torch.from_numpy(mask)
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        folder: Path,
+        encoder: Callable[[], TextEncoder],
+        report: Callable[[str], None] = lambda line: None,
+    ) -> TextStateCache:
+        """Return the cache in ``folder``, computing it first unless it already holds these very texts."""
+        digest = hashlib.sha256(json.dumps([list(texts), READ_LAYERS]).encode()).hexdigest()
+        index_path, states_path = folder / "index.json", folder / "states.npy"
+        if index_path.is_file() and states_path.is_file():
+            index = json.loads(index_path.read_text(encoding="utf-8"))
+            if index.get("digest") == digest:
+                return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), np.array(index["offsets"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        states, offsets = _encode(texts, encoder(), report)
+        np.save(states_path, states)
+        index_path.write_text(json.dumps({"digest": digest, "offsets": offsets.tolist()}), encoding="utf-8")
+        return cls(states, offsets)
+
+
+def _encode(
+    texts: Sequence[str], encoder: TextEncoder, report: Callable[[str], None]
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike lengths waste no padding
+    parts: list[NDArray[np.float16]] = [np.empty(0, dtype=np.float16)] * len(texts)
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        states = encoder.encode([texts[i] for i in chosen])
+        for row, i in enumerate(chosen):
+            count = int(states.mask[row].sum())
+            parts[i] = states.layers[row, :, :count].transpose(0, 1).cpu().numpy().astype(np.float16)
+        if start // BATCH % 50 == 0:
+            report(f"text states {start + len(chosen)}/{len(texts)}")
+    offsets = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+    return np.concatenate(parts), offsets
