@@ -66,6 +66,7 @@ _OPENER_COLUMNS: Final = np.flatnonzero(_columns(dict.fromkeys(_OPENERS, 1.0)))
 _WIDENER_COLUMNS: Final = np.flatnonzero(_columns(dict.fromkeys(_WIDENERS, 1.0)))
 _CLOSED_KEEPS: Final = 0.08
 _ROUND_TAKES: Final = 0.45
+_TALK_KERNEL: Final = np.hanning(19)[1:-1] / np.hanning(19).sum()
 
 
 def speak(acting: NDArray[np.float64], features: NDArray[np.floating], articulation: float) -> NDArray[np.float64]:
@@ -79,15 +80,21 @@ def speak(acting: NDArray[np.float64], features: NDArray[np.floating], articulat
     Returns:
         ``[T, 53]``; closed lips are closed whatever the emotion, and values may exceed a full shape.
     """
-    features = np.asarray(features, dtype=np.float64)
-    if not features[:, :_VOICED].any():
+    track: NDArray[np.float64] = np.asarray(features, dtype=np.float64)
+    if not track[:, :_VOICED].any():
         return acting.copy()
-    frames = acting * (1.0 - features[:, _VOICED, None] * _YIELD_ROW)
-    frames[:, _WIDENER_COLUMNS] *= 1.0 - _ROUND_TAKES * features[:, _ROUND, None]
-    frames += articulation * (features @ _SHAPE_MATRIX)
-    closed = np.maximum(features[:, _PRESS], 0.6 * features[:, _BITE])
-    lips_up = frames[:, _OPENER_COLUMNS] * (1.0 - (1.0 - _CLOSED_KEEPS) * features[:, _PRESS, None])
+    frames = acting * (1.0 - _talking(track[:, _VOICED])[:, None] * _YIELD_ROW)
+    frames[:, _WIDENER_COLUMNS] *= 1.0 - _ROUND_TAKES * track[:, _ROUND, None]
+    frames += articulation * (track @ _SHAPE_MATRIX)
+    closed = np.maximum(track[:, _PRESS], 0.6 * track[:, _BITE])
+    lips_up = frames[:, _OPENER_COLUMNS] * (1.0 - (1.0 - _CLOSED_KEEPS) * track[:, _PRESS, None])
     lips_up[:, _OPENER_COLUMNS == JAW_PITCH] = frames[:, [JAW_PITCH]] * (1.0 - (1.0 - _CLOSED_KEEPS) * closed[:, None])
     frames[:, _OPENER_COLUMNS] = lips_up
-    frames[:, _CLOSE] = np.maximum(frames[:, _CLOSE], features[:, _PRESS] * frames[:, JAW_PITCH] / JAW_OPEN_RADIANS)
+    frames[:, _CLOSE] = np.maximum(frames[:, _CLOSE], track[:, _PRESS] * frames[:, JAW_PITCH] / JAW_OPEN_RADIANS)
     return frames
+
+
+def _talking(voiced: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the voiced track made slow, so that an emotion's mouth does not bob at every comma; ends stay 0."""
+    padded = np.pad(voiced, (_TALK_KERNEL.size // 2, _TALK_KERNEL.size // 2))
+    return np.asarray(np.convolve(padded, _TALK_KERNEL, mode="valid"))
