@@ -69,7 +69,9 @@ class TextEncoder:
         Raises TextEncoderError when it is missing or its files are not the expected ones.
         """
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         source = str(verified(find_folder(folder)))
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
