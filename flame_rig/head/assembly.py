@@ -103,7 +103,7 @@ def _parts() -> list[Part]:
         eyeball(1),
         eyeball(-1),
         ears(),
-        hair(grid, rest),
+        hair(),
     ]
 
 

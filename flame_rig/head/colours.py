@@ -11,8 +11,10 @@ from flame_rig.head.grid import SkinPoints
 from flame_rig.head.numerics import Array, gaussian, smoothstep
 from flame_rig.head.relief import lip_mask
 
-SKIN: Final = np.array((0.84, 0.52, 0.37))
+SKIN: Final = np.array((0.87, 0.56, 0.41))
 LIPS: Final = np.array((0.66, 0.25, 0.24))
+NOSTRIL: Final = np.array((0.16, 0.05, 0.04))
+LID: Final = np.array((0.74, 0.38, 0.30))
 BLUSH: Final = np.array((0.88, 0.38, 0.30))
 MOUTH_FRONT: Final = np.array((0.42, 0.11, 0.10))
 MOUTH_BACK: Final = np.array((0.10, 0.015, 0.018))
@@ -29,9 +31,9 @@ MATERIALS: Final[tuple[Material, ...]] = (
     Material("brows", (0.09, 0.045, 0.025), roughness=0.75),
     Material("mouth", (0.22, 0.04, 0.045), vertex_color=True),
     Material("teeth", (0.86, 0.84, 0.78), roughness=0.2, subsurface=0.1),
-    Material("tongue", (0.58, 0.20, 0.19), roughness=0.35, subsurface=0.2),
+    Material("tongue", (0.72, 0.27, 0.26), roughness=0.35, subsurface=0.2),
     Material("eye", (1.0, 1.0, 1.0), roughness=0.06, specular=0.28, coat=0.25, vertex_color=True),
-    Material("hair", (0.085, 0.036, 0.018), roughness=0.55, specular=0.4),
+    Material("hair", (0.105, 0.045, 0.022), roughness=0.6, specular=0.3),
 )
 MATERIAL_INDEX: Final = {material.name: index for index, material in enumerate(MATERIALS)}
 
@@ -47,9 +49,11 @@ def mixed(base: Array, other: Array, amount: Array) -> Array:
 
 
 def skin_colors(points: SkinPoints, positions: Array) -> Array:
-    """Return the skin's colours ``[N, 3]``: red lips, blushing cheeks and nose."""
+    """Return the skin's colours ``[N, 3]``: red lips, blushing cheeks and nose, shaded lids, dark nostrils."""
     colors = mixed(np.tile(SKIN, (len(positions), 1)), LIPS, lip_mask(points))
     ax, y, z = np.abs(positions[:, 0]), positions[:, 1], positions[:, 2]
     cheeks = 0.30 * gaussian(ax, y, (4.3, -3.3), (1.6, 1.4)) * smoothstep(1.0, 3.0, z)
     nose = 0.18 * gaussian(ax, y, (0.0, -3.6), (1.4, 1.2)) * smoothstep(7.5, 8.5, z)
-    return mixed(colors, BLUSH, cheeks + nose)
+    lids = 0.35 * gaussian(ax, points.height, (3.3, 0.35), (1.7, 0.55)) * (points.eye_side > 0)
+    nostrils = 0.9 * gaussian(np.abs(points.x), points.height, (0.60, -4.72), (0.30, 0.14))
+    return mixed(mixed(mixed(colors, BLUSH, cheeks + nose), LID, lids), NOSTRIL, nostrils)

@@ -23,7 +23,7 @@ def gaussian(x: Array, y: Array, at: tuple[float, float], size: tuple[float, flo
     return bell
 
 
-def smooth_max(a: Array, b: Array, width: float) -> Array:
+def smooth_max(a: Array, b: Array, width: Array | float) -> Array:
     """Return the larger of two arrays, rounded off where they are within ``width`` of each other."""
     h = np.clip(0.5 + 0.5 * (a - b) / width, 0.0, 1.0)
     return b * (1.0 - h) + a * h + width * h * (1.0 - h)

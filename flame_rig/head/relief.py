@@ -17,7 +17,8 @@ from flame_rig.head.numerics import Array, Pchip, gaussian, smooth_max, smoothst
 # depth, (|x|, y), (width, height)
 _SKULL: Final = (
     (-0.95, (lm.EYE_X + 0.1, 0.25), (2.3, 1.75)),  # eye socket
-    (0.42, (3.3, -2.15), (1.7, 0.75)),  # below the lower lid
+    (0.50, (3.3, -2.05), (1.8, 0.75)),  # below the lower lid
+    (-0.22, (3.4, 1.95), (1.8, 0.45)),  # above the upper lid
     (0.12, (5.2, -0.9), (0.8, 0.8)),
     (0.55, (4.3, -2.6), (1.9, 1.5)),  # cheekbone
     (0.25, (3.6, -4.6), (1.8, 1.6)),  # cheek
@@ -103,8 +104,9 @@ def over_lid_sphere(positions: Array) -> Array:
     for side in (1, -1):
         dx, dy = positions[:, 0] - side * lm.EYE_X, positions[:, 1] - lm.EYE_LINE
         # a sphere a little wider than high; past 0.85 it goes on straight and then dives, or it would leave a step
-        q = np.sqrt((dx * 0.92) ** 2 + (dy * 0.97) ** 2) / lm.LID_RADIUS
+        q = np.sqrt((dx * 0.92) ** 2 + (dy * np.where(dy > 0, 0.97, 1.03)) ** 2) / lm.LID_RADIUS
         dome = np.where(q < 0.85, np.sqrt(np.maximum(1 - q * q, 0.0)), 0.5268 - 1.6136 * (q - 0.85))
         sphere = lm.EYE_Z + lm.LID_RADIUS * dome - 5.0 * smoothstep(0.98, 1.30, q)
-        z = smooth_max(sphere, z, 0.60)
+        # blended wider below, where a ledge would look like a bag under the eye
+        z = smooth_max(sphere, z, 0.60 + 0.8 * smoothstep(0.5, 1.6, -dy))
     return z

@@ -78,11 +78,11 @@ def teeth(upper: bool) -> Part:
     """Return a row of teeth: one strip, its joints pressed in between teeth."""
     columns = 81
     x = np.linspace(-_ARCH_HALF_WIDTH, _ARCH_HALF_WIDTH, columns)
-    arch = (8.02 if upper else 7.80) - 0.13 * x**2 - 0.004 * x**4
+    arch = (8.02 if upper else 7.55) - 0.13 * x**2 - 0.004 * x**4
     phase = np.abs((x / _TOOTH_WIDTH) % 1.0 - 0.5) * 2.0
     from_joint = 1.0 - phase if upper else phase
     bulge = 0.10 * (1 - (1 - from_joint) ** 4)
-    root, tip = (-5.75, -7.12) if upper else (-8.1, -7.06)
+    root, tip = (-5.75, -7.34) if upper else (-8.1, -7.02)
     shorter = 1.0 - 0.35 * np.clip(np.abs(x) / _ARCH_HALF_WIDTH, 0.0, 1.0) ** 2
     rows = []
     for down in np.linspace(0.0, 1.0, 5):
@@ -91,8 +91,8 @@ def teeth(upper: bool) -> Part:
         z = arch + bulge * np.sin(np.pi * min(down + 0.25, 1.0)) + 0.03 * down
         rows.append(np.stack([x, y + notch, z], axis=-1))
     tip_row = rows[-1]
-    rows.append(tip_row * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.45))
-    rows.append(rows[0] * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.5))
+    rows.append(tip_row * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.32))
+    rows.append(rows[0] * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.4))
     vertices = np.concatenate(rows)
     return Part(
         name="upper teeth" if upper else "lower teeth",
@@ -109,7 +109,7 @@ def teeth(upper: bool) -> Part:
 def tongue() -> Part:
     """Return the tongue; ``tongueOut`` slides its tip out over the lower lip."""
     polar, azimuth, polygons = _capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
-    centre, radii = np.array((0.0, -7.85, 5.7)), np.array((1.7, 0.55, 1.9))
+    centre, radii = np.array((0.0, -7.75, 5.5)), np.array((1.9, 0.72, 1.9))
     # pole at the tip
     unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
     vertices = centre + unit * radii
