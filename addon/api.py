@@ -5,20 +5,40 @@ Every function raises :class:`CtegError` with a sentence for the user where it c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import bpy
 
-from cteg_core.clip import ExpressionClip
+from cteg_core.clip import Controls, ExpressionClip
+from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.channels import channels_of_clip
 from flame_rig.flame_model import FlameModel
 
-from . import actions
-from .actions import BakedTake, BakeError
+from . import actions, jobs, preferences
+from .actions import BakedTake, BakeError, clip_of
 from .errors import CtegError
+from .jobs import JobProgress
 from .rig import Rig, RigError, active_rig, build_rig, find_rig
 
-__all__ = ["BakedTake", "CtegError", "Rig", "add_head", "bake", "find_rig", "scene_fps", "take_name"]
+__all__ = [
+    "BakedTake",
+    "Controls",
+    "CtegError",
+    "ExpressionClip",
+    "JobProgress",
+    "Rig",
+    "add_head",
+    "bake",
+    "bake_takes",
+    "clip_of",
+    "find_rig",
+    "generate",
+    "perform",
+    "scene_fps",
+    "start_job",
+    "take_name",
+]
 
 _NAME_BYTES: Final = 48
 """Bytes of an Action's name left for the text; Blender 4 cuts names after 63."""
@@ -38,6 +58,35 @@ def add_head(model: FlameModel | None = None, name: str = "CTEG Head") -> Rig:
     return build_rig(model, name)
 
 
+def generate(
+    text: str,
+    *,
+    seed: int = 0,
+    takes: int = 1,
+    controls: Controls | None = None,
+    on_progress: Callable[[JobProgress], None] | None = None,
+) -> list[ExpressionClip]:
+    """Perform a line of dialogue and wait for its takes; nothing in the scene changes.
+
+    Args:
+        text: what is said.
+        seed: of the first take; the next takes count up from it.
+        takes: how many performances.
+        controls: emotion, intensity and the like; None reads everything from the text.
+        on_progress: told how far the work is, once a second at least.
+    """
+    return jobs.run_to_end(start_job(text, seed=seed, takes=takes, controls=controls), on_progress)
+
+
+def start_job(text: str, *, seed: int = 0, takes: int = 1, controls: Controls | None = None) -> jobs.Job:
+    """Start what :func:`generate` waits for; the sidecar starts with it if it does not run yet."""
+    try:
+        line = DialogueLine(text, seed=seed, controls=controls or Controls())
+    except LineError as error:
+        raise CtegError(str(error)) from None
+    return jobs.start_generate(jobs.shared_client(preferences.sidecar_command_line()), [line], takes)
+
+
 def bake(
     clip: ExpressionClip,
     rig: Rig | None = None,
@@ -46,6 +95,7 @@ def bake(
     name: str | None = None,
     to_nla: bool = False,
     extend_range: bool = True,
+    scene: bpy.types.Scene | None = None,
 ) -> BakedTake:
     """Bake a clip into a new Action of a head, at the scene's frame rate.
 
@@ -56,8 +106,9 @@ def bake(
         name: of the Action; None makes one from the clip's text and seed.
         to_nla: add a strip to the NLA rather than set the active Action.
         extend_range: let the scene's frame range grow to hold the take.
+        scene: whose frame rate, current frame and range count; None is the active scene.
     """
-    scene = _scene()
+    scene = scene or _active_scene()
     rig = rig or _active_rig()
     if clip.space != rig.space:
         raise BakeError(
@@ -76,6 +127,42 @@ def bake(
     return take
 
 
+def bake_takes(
+    clips: list[ExpressionClip],
+    rig: Rig | None = None,
+    *,
+    start_frame: int | None = None,
+    to_nla: bool = False,
+    scene: bpy.types.Scene | None = None,
+) -> list[BakedTake]:
+    """Bake several takes of one line, in their order; the first is the one that plays.
+
+    The others stay in the file as Actions, or as strips below; arguments as for :func:`bake`.
+    """
+    scene = scene or _active_scene()
+    start = scene.frame_current if start_frame is None else start_frame
+    # What is baked last plays, or lies on top.
+    baked = [bake(clip, rig, start_frame=start, to_nla=to_nla, scene=scene) for clip in reversed(clips)]
+    return baked[::-1]
+
+
+def perform(
+    text: str,
+    rig: Rig | None = None,
+    *,
+    seed: int = 0,
+    takes: int = 1,
+    controls: Controls | None = None,
+    start_frame: int | None = None,
+    to_nla: bool = False,
+    on_progress: Callable[[JobProgress], None] | None = None,
+) -> list[BakedTake]:
+    """Let a head perform a line of dialogue: :func:`generate`, then :func:`bake_takes`."""
+    rig = rig or _active_rig()
+    clips = generate(text, seed=seed, takes=takes, controls=controls, on_progress=on_progress)
+    return bake_takes(clips, rig, start_frame=start_frame, to_nla=to_nla)
+
+
 def scene_fps(scene: bpy.types.Scene) -> float:
     """Return the scene's frames a second."""
     return float(scene.render.fps / scene.render.fps_base)
@@ -89,7 +176,7 @@ def take_name(clip: ExpressionClip) -> str:
     return f"{words.decode()} #{clip.seed}"
 
 
-def _scene() -> bpy.types.Scene:
+def _active_scene() -> bpy.types.Scene:
     scene = bpy.context.scene
     if scene is None:
         raise CtegError("Blender has no scene open.")

@@ -17,6 +17,7 @@ from cteg_core.clip import ExpressionClip
 from cteg_core.dialogue import DialogueLine
 from cteg_core.protocol import MAX_TAKES
 
+from .errors import CtegError
 from .sidecar import SidecarClient, SidecarState, TakesUnderWay, sidecar_command
 
 _EXCERPT_LETTERS: Final = 40
@@ -24,7 +25,7 @@ _TICK_SECONDS: Final = 0.05
 _SIGN_OF_LIFE_SECONDS: Final = 1.0
 
 
-class JobError(RuntimeError):
+class JobError(CtegError):
     """A job, or a line of it, failed; the message is a sentence that names the line and what to do.
 
     Attributes:

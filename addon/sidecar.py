@@ -38,6 +38,7 @@ from cteg_core.protocol import (
 )
 
 from .child_process import ChildProcess
+from .errors import CtegError
 
 COMMAND_VARIABLE: Final = "CTEG_SIDECAR"
 _LINES_A_POLL: Final = 64
@@ -47,7 +48,7 @@ _ROUTINE: Final = " INFO "
 """Marks lines of the sidecar's log that explain no end."""
 
 
-class SidecarError(RuntimeError):
+class SidecarError(CtegError):
     """The sidecar did not do what was asked; the message is a sentence for the user.
 
     Attributes:

@@ -1,0 +1,8 @@
+"""What the user can press: each operator checks, calls the API, and says how it went."""
+
+from .add_head import CTEG_OT_add_head
+from .generate import CTEG_OT_cancel, CTEG_OT_generate
+
+__all__ = ["CLASSES", "CTEG_OT_add_head", "CTEG_OT_cancel", "CTEG_OT_generate"]
+
+CLASSES = (CTEG_OT_add_head, CTEG_OT_generate, CTEG_OT_cancel)

@@ -1,0 +1,53 @@
+"""The sidebar tab. It shows and asks; what happens is elsewhere."""
+
+import textwrap
+from typing import Any
+
+import bpy
+
+from . import performance
+from .operators import CTEG_OT_add_head, CTEG_OT_cancel, CTEG_OT_generate
+
+_LETTER_WIDTH = 7.0
+"""Pixels that a letter of Blender's interface font takes at scale 1, about."""
+
+
+class CTEG_PT_line(bpy.types.Panel):
+    """One line of dialogue for the active head."""
+
+    bl_idname = "CTEG_PT_line"
+    bl_label = "Performance"
+    bl_category = "CTEG"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout: Any = self.layout
+        settings = context.scene.cteg
+        layout.operator(CTEG_OT_add_head.bl_idname, icon="MESH_MONKEY")
+        layout.prop(settings, "text", text="", placeholder="What the character says")
+        row = layout.row(align=True)
+        row.prop(settings, "seed")
+        row.prop(settings, "takes")
+        layout.prop(settings, "to_nla")
+        running = performance.current()
+        if running is None:
+            layout.operator(CTEG_OT_generate.bl_idname, icon="PLAY")
+        else:
+            progress = running.job.progress
+            words = f"{progress.message} ({progress.frames} frames)" if progress.frames else progress.message
+            layout.progress(factor=progress.fraction, text=words)
+            layout.operator(CTEG_OT_cancel.bl_idname, icon="CANCEL")
+        _draw_outcome(layout, context)
+
+
+def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    outcome = performance.outcome()
+    if outcome is None:
+        return
+    column = layout.column(align=True)
+    column.alert = outcome.failed
+    letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
+    for sentence in outcome.sentences:
+        for number, line in enumerate(textwrap.wrap(sentence, max(20, letters - 4))):
+            column.label(text=line, icon="NONE" if number else "ERROR" if outcome.failed else "INFO")
