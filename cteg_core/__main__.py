@@ -65,11 +65,20 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     _model_arguments(parser)
 
 
+def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder of GoEmotions' train.tsv")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the corpus to write")
+    parser.add_argument("--pairs", type=_count, metavar="N", default=40_000, help="performances (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another corpus (default: %(default)s)")
+
+
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("serve", "be a sidecar: answer requests on standard input and output", _serve_arguments,
             "cteg_core.commands.serve:run"),
     Command("generate", "perform one line and write its clips", _generate_arguments,
             "cteg_core.commands.generate:run"),
+    Command("synthesize", "write a corpus of performances to train on", _synthesize_arguments,
+            "cteg_core.commands.synthesize:run"),
 )  # fmt: skip
 
 

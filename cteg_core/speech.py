@@ -195,9 +195,7 @@ def _segments(
     return np.array(edges).reshape(-1, 2), np.array(targets).reshape(-1, len(_SHAPES)), np.array(peaks).reshape(-1, 2)
 
 
-def _blurred_boxes(
-    times: NDArray[np.float64], edges: NDArray[np.float64], deviation: float
-) -> NDArray[np.float64]:
+def _blurred_boxes(times: NDArray[np.float64], edges: NDArray[np.float64], deviation: float) -> NDArray[np.float64]:
     """Return ``[T, S]``: each box between its two edges, smoothed with a logistic kernel of that deviation."""
     scale = np.pi / (np.sqrt(3.0) * deviation)
     at = np.tanh(np.clip(0.5 * scale * (times[:, None, None] - edges[None]), -20.0, 20.0))
