@@ -44,7 +44,8 @@ JAW_OPEN_CORRECTIVE: Final = "jawOpen"
 
 PUSHES: Final[dict[str, tuple[Push, ...]]] = {
     "browInnerUp": (
-        Push((1.3, 3.1), (1.75, 1.5), up=0.95),
+        Push((1.1, 3.1), (1.6, 1.5), up=1.05),
+        Push((4.9, 3.0), (1.3, 1.3), up=-0.15),
         Push((0.0, 4.6), (2.2, 0.25), forward=0.10),
         Push((0.0, 4.2), (2.2, 0.25), forward=-0.08),
     ),
@@ -73,13 +74,14 @@ PUSHES: Final[dict[str, tuple[Push, ...]]] = {
         Push((0.0, -5.7), (2.0, 0.6), forward=0.20),
     ),
     "noseSneer": (
-        Push((1.1, -3.6), (0.85, 1.2), up=0.42),
-        Push((0.8, -0.6), (0.8, 1.4), up=0.22),
-        Push((1.3, -3.9), (0.5, 0.5), forward=0.10),
-        Push((1.3, -6.2), (1.1, 0.9), up=0.30, lips=1),
+        Push((1.1, -3.7), (0.85, 1.3), up=0.52),
+        Push((0.8, -0.6), (0.8, 1.4), up=0.26),
+        Push((1.3, -3.9), (0.5, 0.5), out=0.10, forward=0.12),
+        Push((1.3, -6.2), (1.2, 1.0), up=0.40, lips=1),
+        Push((2.4, -3.4), (1.0, 0.9), up=0.25, forward=0.15),
         Push((1.5, 2.6), (1.3, 1.0), up=-0.18),
-        Push((0.75, 0.3), (0.35, 0.14), forward=-0.12),
-        Push((0.75, -0.35), (0.35, 0.14), forward=-0.12),
+        Push((0.75, 0.3), (0.35, 0.14), forward=-0.16),
+        Push((0.75, -0.35), (0.35, 0.14), forward=-0.16),
     ),
     JAW_OPEN_CORRECTIVE: (Push(_CORNER, (1.3, 2.2), out=-0.38),),
     "mouthSmile": (
@@ -120,7 +122,7 @@ LID_MOVES: Final[dict[str, LidMove]] = {
     "eyeBlink": LidMove(blink=1.0),
     "eyeWide": LidMove(upper=0.42, lower=0.10),
     "eyeSquint": LidMove(upper=-0.18, lower=-0.42),
-    "eyeLookDown": LidMove(upper=-0.42, lower=0.12),
+    "eyeLookDown": LidMove(upper=-0.60, lower=0.16),
     "eyeLookUp": LidMove(upper=0.24, lower=-0.05),
     "cheekSquint": LidMove(upper=-0.06, lower=-0.32),
     "mouthSmile": LidMove(lower=-0.08),

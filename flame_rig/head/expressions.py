@@ -114,8 +114,8 @@ def jaw_weight(points: SkinPoints) -> Array:
     # beyond the corner the split turns into a plain ramp; a linear blend would make a rectangular mouth
     outside = np.clip(ax / lm.MOUTH_CORNER_X, 0.0, 1.0) ** 2.6
     weight = below_lips * (1 - outside) + ramp * outside
-    lateral = 1.0 - smoothstep(np.radians(52.0), np.radians(88.0), angle)
-    return weight * lateral * smoothstep(-15.5, -10.6, y)
+    lateral = 1.0 - smoothstep(np.radians(42.0), np.radians(108.0), angle)
+    return weight * lateral * smoothstep(-16.5, -10.4, y)
 
 
 def _lip_band(points: SkinPoints, upper: float, lower: float, width: float = 2.6) -> Array:
@@ -198,6 +198,7 @@ def _sideways(points: SkinPoints) -> Array:
 _FORMULAS: Final[dict[str, Callable[[SkinPoints], Offset]]] = {
     "jawForward": lambda points: _offset(points, forward=0.7 * jaw_weight(points)),
     "mouthSmile": _smile,
+    "noseSneer": lambda points: _offset(points, forward=-0.18 * nasolabial_groove(points, 1.62, 3.0, 0.32)),
     "mouthStretch": _stretch,
     "mouthPress": _press,
     "mouthRollLower": _roll_lower,

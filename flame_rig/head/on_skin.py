@@ -101,7 +101,7 @@ def lashes(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Arra
 
 _BROW_X: Final = (1.12, 5.62)
 _BROW_HEIGHT: Final = ((0.0, 0.3, 0.62, 0.85, 1.0), (2.95, 3.25, 3.45, 3.20, 2.65))
-_BROW_THICKNESS: Final = ((0.0, 0.06, 0.3, 0.65, 0.9, 1.0), (0.20, 0.36, 0.42, 0.34, 0.17, 0.03))
+_BROW_THICKNESS: Final = ((0.0, 0.06, 0.3, 0.65, 0.9, 1.0), (0.13, 0.33, 0.41, 0.33, 0.17, 0.03))
 _BROW_COLUMNS, _BROW_ROWS = 18, 5
 
 
