@@ -65,6 +65,19 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     _model_arguments(parser)
 
 
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="folder with goemotions/ and emobank/")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="corpus that synthesize wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; a run resumes from it")
+    parser.add_argument("--name", default="cteg-default", help="name of the checkpoint (default: %(default)s)")
+    parser.add_argument("--steps", type=_count, default=2000, help="optimiser steps (default: %(default)s)")
+    parser.add_argument("--batch", type=_count, default=48, help="performances a step (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and noise (default: %(default)s)")
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, fast on newer CPUs")
+    parser.add_argument("--text-encoder", type=Path, metavar="DIR", help="folder of the text encoder (default: found)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="threads on the CPU (default: cores - 1)")
+
+
 def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder of GoEmotions' train.tsv")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the corpus to write")
@@ -79,6 +92,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
             "cteg_core.commands.generate:run"),
     Command("synthesize", "write a corpus of performances to train on", _synthesize_arguments,
             "cteg_core.commands.synthesize:run"),
+    Command("train", "train a checkpoint on labelled text and a corpus", _train_arguments,
+            "cteg_core.commands.train:run"),
 )  # fmt: skip
 
 

@@ -87,6 +87,11 @@ class TextEncoder:
         return len(self._tokenizer(text, verbose=False)["input_ids"])
 
     @property
+    def width(self) -> int:
+        """d_text, the width of the states."""
+        return int(self._model.config.hidden_size)
+
+    @property
     def max_tokens(self) -> int:
         """The most tokens a text may have."""
         return int(self._model.config.max_position_embeddings)

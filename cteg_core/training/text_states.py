@@ -60,24 +60,24 @@ class TextStateCache:
             if index.get("digest") == digest:
                 return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), np.array(index["offsets"]))
         folder.mkdir(parents=True, exist_ok=True)
-        states, offsets = _encode(texts, encoder(), report)
-        np.save(states_path, states)
+        offsets = _encode(texts, encoder(), states_path, report)
+        # Written last: states without an index are computed again.
         index_path.write_text(json.dumps({"digest": digest, "offsets": offsets.tolist()}), encoding="utf-8")
-        return cls(states, offsets)
+        return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), offsets)
 
 
-def _encode(
-    texts: Sequence[str], encoder: TextEncoder, report: Callable[[str], None]
-) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike lengths waste no padding
-    parts: list[NDArray[np.float16]] = [np.empty(0, dtype=np.float16)] * len(texts)
+def _encode(texts: Sequence[str], encoder: TextEncoder, path: Path, report: Callable[[str], None]) -> NDArray[np.int64]:
+    counts = [encoder.token_count(text) for text in texts]
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    shape = (int(offsets[-1]), len(READ_LAYERS), encoder.width)
+    states = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    order = sorted(range(len(texts)), key=lambda i: counts[i])  # alike lengths waste no padding
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        states = encoder.encode([texts[i] for i in chosen])
+        encoded = encoder.encode([texts[i] for i in chosen])
         for row, i in enumerate(chosen):
-            count = int(states.mask[row].sum())
-            parts[i] = states.layers[row, :, :count].transpose(0, 1).cpu().numpy().astype(np.float16)
+            states[offsets[i] : offsets[i + 1]] = encoded.layers[row, :, : counts[i]].transpose(0, 1).cpu().numpy()
         if start // BATCH % 50 == 0:
             report(f"text states {start + len(chosen)}/{len(texts)}")
-    offsets = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
-    return np.concatenate(parts), offsets
+    states.flush()
+    return offsets
