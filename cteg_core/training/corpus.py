@@ -1,7 +1,8 @@
 """The corpus: pairs of a line and a performance, synthesised in shards and read back at random.
 
 On disk: ``lines.jsonl`` (texts), ``shard-00000.safetensors`` ... (performances, concatenated), and ``corpus.json``,
-which is written last and says how the corpus came about. Shards depend only on the settings, so an interrupted run goes on.
+which is written last and says how the corpus came about. Shards depend only on lines and settings, so an interrupted
+run goes on.
 """
 
 from __future__ import annotations

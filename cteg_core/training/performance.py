@@ -34,6 +34,8 @@ from flame_rig.spaces import CTEG_HEAD_1, FRAME_WIDTH, JAW_SIDE_RADIANS, frames_
 
 __all__ = ["EmotionTarget", "synthesise"]
 
+STAGE_GAIN: Final = 1.15
+"""Factor on the prototypes' strengths: a stylised head needs more than a photograph to read (judgement, looked at)."""
 LEAVE_SECONDS: Final = 0.3
 """How soon a performance has left the pose it was started from."""
 _EDGE_SECONDS: Final = 0.16
@@ -85,7 +87,7 @@ def synthesise(
     style = PersonStyle.draw(rng)
     acting = choose_acting(emotion, rng)
     envelopes = _envelopes(acting, _span(plan), style, rng, raised=chained and rng.random() < 0.7, released=settle)
-    strength = emotion.intensity * style.expressiveness * (0.95 + 0.15 * emotion.arousal)
+    strength = STAGE_GAIN * emotion.intensity * style.expressiveness * (0.95 + 0.15 * emotion.arousal)
     units = _emotional_units(acting, envelopes, times, style, rng) * (strength * acting.salience)
     calm = rest_window(plan.length, plan.fps, _CALM_EDGE_SECONDS, start=not chained, end=settle)
     units += calm[:, None, None] * (style.resting + emotion.intensity * acting.affect)
@@ -106,7 +108,7 @@ def synthesise(
 
 def _span(plan: SpeechPlan) -> Span:
     """Return when the plan leaves room for expression, speaks, and pauses."""
-    seconds = (plan.length - 1) / plan.fps
+    seconds = max(1, plan.length - 1) / plan.fps
     margin = min(0.12, 0.1 * seconds)
     words = plan.words
     boundaries = tuple(

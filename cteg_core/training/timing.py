@@ -53,6 +53,8 @@ ONSET_SECONDS: Final[dict[str, tuple[float, float]]] = {
 }
 """Rise to the apex by kind. Smiles 0.4-0.7 s (Schmidt et al. 2003); surprise and fear under 260 ms to 0.3 s (Yan et al.
 2013); grief and tenderness slower (judgement)."""
+FASTEST_ONSET: Final = 0.23
+"""Seconds; a quicker rise of a whole face reads as a cut at 30 frames a second."""
 OFFSET_SECONDS: Final = (0.70, 1.20)
 """Fall from the apex: 0.7-1.2 s for smiles; 0.2 s looks less genuine than 1 s (Krumhuber and Kappas 2005)."""
 CROSSFADE_SECONDS: Final = (0.25, 0.45)
@@ -111,7 +113,7 @@ def expression_envelope(
     """
     draws = rng.random(8)
     seconds = span.end - span.start
-    onset = tempo * (onset_range[0] + draws[0] * (onset_range[1] - onset_range[0]))
+    onset = max(FASTEST_ONSET, tempo * (onset_range[0] + draws[0] * (onset_range[1] - onset_range[0])))
     offset = tempo * (OFFSET_SECONDS[0] + draws[1] * (OFFSET_SECONDS[1] - OFFSET_SECONDS[0])) if released else 0.0
     # A short line squeezes its ramps, never its apex below a fifth of the time.
     squeeze = min(1.0, 0.8 * seconds / (onset + offset))
@@ -121,7 +123,7 @@ def expression_envelope(
     # Offsets start around the end of speech and finish by the end of the line.
     fall = span.end - offset
     if released:
-        fall = min(fall, max(begin + onset + 0.2, span.speech_end - 0.25 + 0.6 * draws[3]))
+        fall = min(fall, max(begin + onset + 0.2, span.speech_end - 0.1 + 0.6 * draws[3]))
     top = begin + onset
     course = draws[4]
     middle = top + (0.35 + 0.3 * draws[5]) * (fall - top)
@@ -169,7 +171,10 @@ def turning_envelopes(
     turn = min(span.boundaries, key=lambda time: abs(time - wished), default=wished)
     turn = float(np.clip(turn, span.start + 0.35 * seconds, span.end - 0.4 * seconds))
     crossfade = min(0.2 * seconds, CROSSFADE_SECONDS[0] + draws[1] * (CROSSFADE_SECONDS[1] - CROSSFADE_SECONDS[0]))
-    onsets = [tempo * (low + draw * (high - low)) for (low, high), draw in zip(onset_ranges, draws[2:4], strict=True)]
+    onsets = [
+        max(FASTEST_ONSET, tempo * (low + draw * (high - low)))
+        for (low, high), draw in zip(onset_ranges, draws[2:4], strict=True)
+    ]
     begin = span.start + draws[4] * max(0.0, min(span.speech_start, turn - onsets[0] - 0.2 * seconds) - span.start)
     top = min(begin + onsets[0], turn - 0.05 * seconds)
     first = Envelope((begin, top, turn, turn + crossfade), (0.0, 1.0, 0.88, 0.0))
