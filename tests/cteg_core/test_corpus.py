@@ -135,14 +135,22 @@ def test_every_label_has_an_affect() -> None:
 def test_targets_are_soft_and_use_ratings_where_there_are_some() -> None:
     rng = np.random.default_rng(0)
     rated = LabelledLine("Hello", LINES[0].emotions, (-0.9, 0.8, 0.0), "train")
-    targets = [draw_target(rated, rng) for _ in range(300)]
+    targets = [draw_target(rated, rng) for _ in range(600)]
     probabilities = np.array([target.probabilities for target in targets])
-    assert 0.6 <= probabilities[:, JOY].min() <= probabilities[:, JOY].max() <= 1.0
-    assert np.delete(probabilities, JOY, axis=1).max() <= 0.05
-    assert np.mean([target.valence for target in targets]) == pytest.approx(-0.9, abs=0.05)
+    as_labelled = (probabilities[:, JOY] >= 0.6) & (np.delete(probabilities, JOY, axis=1).max(axis=1) <= 0.05)
+    assert 0.65 < as_labelled.mean() < 0.85
+    valence = np.array([target.valence for target in targets])
+    assert np.median(valence[as_labelled]) == pytest.approx(-0.9, abs=0.05)
     intensity = np.array([target.intensity for target in targets])
     assert 0.04 < (intensity == 0.0).mean() < 0.2
     assert 0.3 <= intensity[intensity > 0].min() <= intensity.max() <= 1.3
+
+
+def test_directed_targets_meet_every_emotion() -> None:
+    rng = np.random.default_rng(0)
+    asked = np.array([draw_target(LINES[2], rng).probabilities for _ in range(3000)]) > 0.5
+    assert asked[:, NEUTRAL].mean() > 0.7
+    assert np.delete(asked.sum(axis=0), NEUTRAL).min() >= 10
 
 
 def test_chosen_lines_favour_rare_emotions() -> None:
@@ -168,8 +176,7 @@ def test_a_corpus_reads_back_as_it_was_made(tmp_path: Path) -> None:
         np.testing.assert_array_equal(item.start_frame, item.frames[0])
         assert item.start_frame.any() == item.chained
         assert item.settles != item.frames[-1].any()
-        for label in LINES[item.line_index].labels:
-            assert item.emotion[label] >= 0.6
+        assert 0.6 <= item.emotion[:28].max() <= 1.0
     same = [item.frames for item in items if item.line_index == 0]
     assert len({frames.shape for frames in same}) > 1
 
