@@ -105,8 +105,12 @@ def _demo(options: argparse.Namespace) -> int:
         blender, "-m", "demo", "--out", options.out.resolve(), "--seed", str(seed),
         "--takes", str(options.takes), *flags, "--", options.text,
     ]  # fmt: skip
-    environment = {"CTEG_SIDECAR": shlex.join(sidecar_command(sidecar))}
-    done = run_command(command, "still at it", seconds=DEMO_SECONDS, environment=environment, folder=CHECKOUT)
+    environment = {
+        "CTEG_SIDECAR": shlex.join(sidecar_command(sidecar)),
+        # The demo neither reads nor changes the settings of a Blender that the user may have.
+        "BLENDER_USER_RESOURCES": str(VENVS / "blender-settings"),
+    }
+    done = run_command(command, "working", seconds=DEMO_SECONDS, environment=environment, folder=CHECKOUT)
     if done.code != 0:
         print(f"\nThe demo did not finish (code {done.code}).", file=sys.stderr)
     return 1 if done.code else 0
