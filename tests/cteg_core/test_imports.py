@@ -14,17 +14,18 @@ import flame_rig
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "safetensors", "bpy", "scipy")
-HEAVY_PACKAGES = ("cteg_core.model", "cteg_core.training")
+HEAVY_PACKAGES = {"model", "training", "commands"}
+"""Packages of cteg_core that are imported when they are needed: commands bring what they run."""
 
 
 def light_modules() -> list[str]:
-    """Every module of flame_rig, and of cteg_core but for its heavy packages."""
+    """Return every module of flame_rig, and of cteg_core but for its heavy packages."""
     names = [
         module.name
         for package in (flame_rig, cteg_core)
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
     ]
-    return ["flame_rig", "cteg_core", *(n for n in names if not n.startswith(HEAVY_PACKAGES))]
+    return ["flame_rig", "cteg_core", *(name for name in names if HEAVY_PACKAGES.isdisjoint(name.split(".")))]
 
 
 def loaded_by(statement: str) -> set[str]:
