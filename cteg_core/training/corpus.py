@@ -34,6 +34,9 @@ SILENT_SHARE: Final = 0.10
 TIMED_SHARE: Final = 0.15
 _TIMED_FACTOR: Final = (0.8, 1.5)
 _POOL: Final = 64
+_CHOICE_STREAM, _ORDER_STREAM, _SHARD_STREAM = 0xC0A5, 0x04DE, 0x5A4D
+_SEED_MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
+"""Generators take no negative seeds; a mask accepts any whole number."""
 CONDITION_WIDTH: Final = len(EMOTION_LABELS) + 4
 
 _ARRAYS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
@@ -93,7 +96,7 @@ def choose_lines(lines: Sequence[LabelledLine], count: int, seed: int) -> list[L
     frequency = np.maximum(given.sum(axis=0), 1.0)
     weights = (given / np.sqrt(frequency)).max(axis=1)
     weights = np.where(weights > 0.0, weights, weights[weights > 0.0].min(initial=1.0))
-    rng = np.random.default_rng([0xC0A5, seed])
+    rng = np.random.default_rng([_CHOICE_STREAM, seed & _SEED_MASK])
     chosen = rng.choice(len(lines), size=count, replace=False, p=weights / weights.sum())
     return [lines[i] for i in np.sort(chosen)]
 
@@ -125,13 +128,13 @@ def synthesise_corpus(
     labels = json.dumps([[*line.emotions, *(line.vad or ())] for line in lines])
     digest = hashlib.sha256((json.dumps(asdict(settings)) + texts + labels).encode()).hexdigest()
     _claim(out_dir, texts, digest)
-    order = np.random.default_rng([0x04DE, seed]).permutation(settings.pairs)
+    order = np.random.default_rng([_ORDER_STREAM, seed & _SEED_MASK]).permutation(settings.pairs)
     shards = -(-settings.pairs // shard_items)
     for shard in range(shards):
         path = _shard_path(out_dir, shard)
         if not _is_whole(path, digest):
             chosen = order[shard * shard_items : (shard + 1) * shard_items] // performances_per_line
-            arrays = _concatenated(_performances(lines, chosen, np.random.default_rng([seed, shard])))
+            arrays = _concatenated(_performances(lines, chosen, np.random.default_rng([_SHARD_STREAM, seed & _SEED_MASK, shard])))
             partial = path.with_suffix(".partial")
             save_file(arrays, partial, metadata={"corpus": digest})
             partial.replace(path)
