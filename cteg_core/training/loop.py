@@ -179,7 +179,7 @@ def loss_of(network: CtegNetwork, batch: Batch, config: LossConfig) -> LossTerms
 
 
 def _line(step: int, steps: int, terms: LossTerms, pace: float) -> str:
-    parts = " ".join(f"{name} {float(value):.3f}" for name, value in vars(terms).items())
+    parts = " ".join(f"{name} {float(value.detach()):.3f}" for name, value in vars(terms).items())
     return f"step {step}/{steps} {parts} | {pace:.2f} steps/s, {(steps - step) / max(pace, 1e-9) / 60:.1f} min left"
 
 
@@ -189,7 +189,7 @@ def _log(path: Path, step: int, terms: LossTerms) -> None:
         writer = csv.writer(file)
         if new:
             writer.writerow(["step", *vars(terms)])
-        writer.writerow([step, *(f"{float(value):.6f}" for value in vars(terms).values())])
+        writer.writerow([step, *(f"{float(value.detach()):.6f}" for value in vars(terms).values())])
 
 
 def _save(

@@ -1,0 +1,164 @@
+"""Training: batches laid out right, steps that can be interrupted, losses that mean something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cteg_core.model.config import DEFAULT
+from cteg_core.model.text_encoder import READ_LAYERS, TextStates
+from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch, mask_text
+from cteg_core.training.corpus import CorpusReader, synthesise_corpus
+from cteg_core.training.loop import TrainConfig, TrainData, batch_indices, learning_rate, loss_of, scaling_of, train
+from cteg_core.training.losses import LossConfig, frame_distance
+from cteg_core.training.text_data import LabelledLine
+from cteg_core.training.text_states import TextStateCache
+
+WIDTH = 12
+TINY = TrainConfig(
+    model=replace(DEFAULT, d_text=WIDTH, d_model=16, d_inner=32, heads=2, d_head=8, d_latent=4, utterance_latent=3),
+    steps=12,
+    batch=4,
+    warmup=2,
+    save_every=3,
+)
+TEXTS = ("We won!", "Please leave me alone.", "It is on the table.", "Who is there?", "How dare you.", "Oh.")
+
+
+class CountingEncoder:
+    """Stands in for MiniLM: states that are a function of the words, and a count of the texts encoded."""
+
+    width = WIDTH
+
+    def __init__(self) -> None:
+        self.encoded = 0
+
+    def token_count(self, text: str) -> int:
+        return len(text.split()) + 2
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        self.encoded += len(texts)
+        longest = max(self.token_count(text) for text in texts)
+        layers = torch.zeros(len(texts), len(READ_LAYERS), longest, WIDTH)
+        mask = torch.zeros(len(texts), longest, dtype=torch.bool)
+        for row, text in enumerate(texts):
+            count = self.token_count(text)
+            mask[row, :count] = True
+            layers[row, :, :count] = float(len(text))
+        return TextStates(layers, mask, (0,) * len(texts))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
+    folder = tmp_path_factory.mktemp("corpus")
+    emotions = np.eye(28)[[17, 3, 27, 7, 2, 26]]
+    lines = [
+        LabelledLine(text, tuple(float(x) for x in row), None, "train")
+        for text, row in zip(TEXTS, emotions, strict=True)
+    ]
+    synthesise_corpus(lines, folder, performances_per_line=4, seed=3)
+    corpus = CorpusReader(folder)
+    states = TextStateCache.of(corpus.texts, folder / "states", CountingEncoder)
+    return TrainData(corpus, states, scaling_of(corpus), corpus.fps)
+
+
+def test_states_are_computed_once_and_only_taken_for_their_own_texts(tmp_path: Path) -> None:
+    encoder = CountingEncoder()
+    for _ in range(2):
+        cache = TextStateCache.of(TEXTS, tmp_path, lambda: encoder)
+    assert encoder.encoded == len(TEXTS)
+    layers, mask = cache.batch([3, 0])
+    assert mask.sum(1).tolist() == [5, 4]
+    assert layers[0, 0, 0, 0] == len(TEXTS[3])
+    assert layers[1, :, 4:].abs().sum() == 0
+    TextStateCache.of(TEXTS[1:], tmp_path, lambda: encoder)
+    assert encoder.encoded == 2 * len(TEXTS) - 1
+
+
+def test_a_batch_predicts_each_frame_from_the_ones_before_it(data: TrainData) -> None:
+    items = [data.corpus[0], data.corpus[1]]
+    text, text_mask = data.states.batch([item.line_index for item in items])
+    batch = make_batch(
+        items, text[:, -1], text_mask, data.scaling, data.fps, NO_DROPOUT, torch.Generator().manual_seed(0)
+    )
+    for row, item in enumerate(items):
+        length = len(item.frames)
+        true = data.scaling.normalised(torch.from_numpy(item.frames))
+        torch.testing.assert_close(batch.gold[row, 1 : length + 1], true)
+        torch.testing.assert_close(batch.frames[row, 2 : length + 2], true)
+        assert batch.mask[row].nonzero().flatten().tolist() == list(range(1, length + 1))
+        assert batch.stop[row].nonzero().flatten().tolist() == [length]
+        # The frame that ends the line has no time left behind it.
+        assert batch.conditions.remaining[row, length] == 0.0
+        assert batch.conditions.remaining[row, 1] == pytest.approx((length - 1) / 30)
+
+
+def test_masked_text_says_nothing(data: TrainData) -> None:
+    text, mask = data.states.batch([0, 1])
+    hidden, hidden_mask = mask_text(text[:, -1], mask)
+    assert hidden.abs().sum() == 0
+    assert hidden_mask.sum(1).tolist() == [1, 1]
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(data: TrainData, tmp_path: Path) -> None:
+    whole = train(data, TINY, tmp_path / "whole")
+    train(data, TINY, tmp_path / "parts", stop_after=7)
+    resumed = train(data, TINY, tmp_path / "parts")
+    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, msg=name, atol=0.0, rtol=0.0)
+
+
+def test_a_run_of_another_configuration_is_not_continued(data: TrainData, tmp_path: Path) -> None:
+    train(data, TINY, tmp_path, stop_after=3)
+    with pytest.raises(ValueError, match="another configuration"):
+        train(data, replace(TINY, rate=0.5), tmp_path)
+
+
+def test_training_lowers_the_loss_on_what_it_sees(data: TrainData, tmp_path: Path) -> None:
+    config = replace(TINY, steps=60, batch=8, rate=5e-3, dropout=NO_DROPOUT, ema=0.5)
+    everything = data.batch(range(len(data.corpus)), NO_DROPOUT, torch.Generator().manual_seed(0))
+    losses = []
+    for steps in (1, 60):
+        network = train(data, config, tmp_path, stop_after=steps)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            losses.append(float(loss_of(network, everything, config.loss).reconstruction))
+    assert losses[1] < 0.8 * losses[0]
+
+
+def test_every_performance_can_be_drawn_and_batches_are_a_function_of_the_step(data: TrainData) -> None:
+    lengths = data.corpus.lengths
+    seen = {index for step in range(200) for index in batch_indices(lengths, step, TINY)}
+    assert seen == set(range(len(data.corpus)))
+    assert batch_indices(lengths, 17, TINY) == batch_indices(lengths, 17, TINY)
+
+
+def test_the_rate_warms_up_and_falls() -> None:
+    rates = [learning_rate(step, TINY) for step in range(TINY.steps + 1)]
+    assert rates[0] == pytest.approx(TINY.rate / 2)
+    assert max(rates) == pytest.approx(TINY.rate)
+    assert rates[-1] == pytest.approx(TINY.rate / 100)
+
+
+def test_distance_by_hand() -> None:
+    gold = torch.zeros(1, 2, 53)
+    predicted = gold.clone()
+    predicted[0, 0, 0], predicted[0, 0, 50] = 3.0, 2.0  # weighted: (3, 4) -> 5
+    predicted[0, 1] = 100.0
+    mask = torch.tensor([[True, False]])
+    assert float(frame_distance(predicted, gold, mask, LossConfig(jaw_weight=2.0))) == pytest.approx(5.0)
+
+
+def test_dropout_hides_whole_conditions(data: TrainData) -> None:
+    always = Dropout(text=1.0, emotion=1.0, length=1.0, frames=1.0, frame_noise=0.0)
+    batch = data.batch([0, 1, 2], always, torch.Generator().manual_seed(0))
+    assert batch.text.abs().sum() == 0
+    assert batch.conditions.emotion_known.sum() == 0
+    assert batch.conditions.remaining_known.sum() == 0
+    assert batch.frames.abs().sum() == 0
+    assert batch.gold.abs().sum() > 0
