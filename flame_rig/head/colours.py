@@ -26,7 +26,7 @@ SCLERA: Final = np.array((0.86, 0.84, 0.82))
 
 MATERIALS: Final[tuple[Material, ...]] = (
     Material("skin", (0.8, 0.55, 0.42), roughness=0.48, subsurface=0.22, specular=0.45, vertex_color=True),
-    Material("lid rim", (0.72, 0.42, 0.36), roughness=0.35, subsurface=0.2),
+    Material("lid rim", (0.80, 0.53, 0.45), roughness=0.35, subsurface=0.2),
     Material("lashes", (0.03, 0.02, 0.018)),
     Material("brows", (0.09, 0.045, 0.025), roughness=0.75),
     Material("mouth", (0.22, 0.04, 0.045), vertex_color=True),
@@ -54,6 +54,6 @@ def skin_colors(points: SkinPoints, positions: Array) -> Array:
     ax, y, z = np.abs(positions[:, 0]), positions[:, 1], positions[:, 2]
     cheeks = 0.30 * gaussian(ax, y, (4.3, -3.3), (1.6, 1.4)) * smoothstep(1.0, 3.0, z)
     nose = 0.18 * gaussian(ax, y, (0.0, -3.6), (1.4, 1.2)) * smoothstep(7.5, 8.5, z)
-    lids = 0.35 * gaussian(ax, points.height, (3.3, 0.35), (1.7, 0.55)) * (points.eye_side > 0)
+    lids = 0.20 * gaussian(ax, points.height, (3.3, 0.35), (1.7, 0.55)) * (points.eye_side > 0)
     nostrils = 0.9 * gaussian(np.abs(points.x), points.height, (0.60, -4.72), (0.30, 0.14))
     return mixed(mixed(mixed(colors, BLUSH, cheeks + nose), LID, lids), NOSTRIL, nostrils)

@@ -69,7 +69,7 @@ PUSHES: Final[dict[str, tuple[Push, ...]]] = {
         Push((3.8, -2.0), (1.7, 0.9), forward=0.34),
     ),
     "cheekPuff": (
-        Push((4.6, -6.0), (2.0, 1.9), out=0.75, forward=0.85),
+        Push((4.6, -6.0), (2.0, 1.9), out=1.0, forward=1.0),
         Push((0.0, -7.9), (2.5, 0.8), forward=0.25),
         Push((0.0, -5.7), (2.0, 0.6), forward=0.20),
     ),
@@ -85,7 +85,7 @@ PUSHES: Final[dict[str, tuple[Push, ...]]] = {
     ),
     JAW_OPEN_CORRECTIVE: (Push(_CORNER, (1.3, 2.2), out=-0.38),),
     "mouthSmile": (
-        Push(_CORNER, (1.75, 1.8), out=0.90),
+        Push(_CORNER, (1.75, 1.8), out=1.0),
         Push(_CORNER, (1.2, 1.1), forward=-0.34),
         Push((3.9, -3.6), (1.9, 1.7), up=0.42),
         Push((3.9, -3.4), (1.6, 1.2), forward=0.42),

@@ -114,10 +114,11 @@ def tongue() -> Part:
     unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
     vertices = centre + unit * radii
     vertices[:, 1] -= 0.12 * np.exp(-((vertices[:, 0] / 0.35) ** 2)) * (unit[:, 1] > 0) * unit[:, 1]
-    reach = smoothstep(5.5, 7.6, vertices[:, 2])
+    reach = smoothstep(4.8, 7.4, vertices[:, 2])
     out = np.zeros_like(vertices)
-    out[:, 2] = 2.6 * reach
-    out[:, 1] = 0.75 * reach - 0.6 * smoothstep(8.5, 10.2, vertices[:, 2] + 2.6 * reach)
+    out[:, 2] = 3.0 * reach
+    # over the lip, then hanging down in front of it
+    out[:, 1] = 1.35 * reach - 0.9 * smoothstep(8.8, 10.6, vertices[:, 2] + out[:, 2])
     forward = np.tile((0.0, 0.0, 0.7), (len(vertices), 1))
     return Part(
         name="tongue",
