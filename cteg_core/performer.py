@@ -38,7 +38,7 @@ class TakeRequest:
 
 @dataclass(frozen=True, eq=False)
 class FrameChunk:
-    """Some frames of a take, as soon as they are known.
+    """Some frames of a take, as soon as they are known; those of one take come in order, without gaps.
 
     Attributes:
         request_index: which of the requests they belong to.

@@ -187,6 +187,8 @@ class Generator:
             start = take.length / fps
             take.words += [replace(word, start=word.start + start, end=word.end + start) for word in part.plan.words]
             take.frames.append(np.stack(decoded[row]))
+            if rest := decoded[row][sent[row] :]:
+                yield FrameChunk(index, bases[row] + sent[row], _within_space(np.stack(rest)))
             take.stop_reason = "duration" if part.fixed_length else "stop-head" if stopped[row] else "limit"
 
     def _lines(self, takes: Sequence[_Take], rank: int) -> Lines:
