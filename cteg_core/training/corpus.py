@@ -134,7 +134,8 @@ def synthesise_corpus(
         path = _shard_path(out_dir, shard)
         if not _is_whole(path, digest):
             chosen = order[shard * shard_items : (shard + 1) * shard_items] // performances_per_line
-            arrays = _concatenated(_performances(lines, chosen, np.random.default_rng([_SHARD_STREAM, seed & _SEED_MASK, shard])))
+            rng = np.random.default_rng([_SHARD_STREAM, seed & _SEED_MASK, shard])
+            arrays = _concatenated(_performances(lines, chosen, rng))
             partial = path.with_suffix(".partial")
             save_file(arrays, partial, metadata={"corpus": digest})
             partial.replace(path)
