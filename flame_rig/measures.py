@@ -58,9 +58,16 @@ class FaceMeasures:
 
     def of(self, *names: str) -> NDArray[np.float64]:
         """Return the mean ``[T]`` of the measures called ``names``."""
-        columns = [MEASURES.index(name) for name in names]
-        mean: NDArray[np.float64] = self.values[:, columns].mean(axis=1)
+        mean: NDArray[np.float64] = self.values[:, _columns(names)].mean(axis=1)
         return mean
+
+    def rest_of(self, *names: str) -> float:
+        """Return the mean at rest of the measures called ``names``, in head heights."""
+        return float(self.rest[_columns(names)].mean())
+
+
+def _columns(names: tuple[str, ...]) -> list[int]:
+    return [MEASURES.index(name) for name in names]
 
 
 def measure_face(vertices: ArrayLike) -> FaceMeasures:
