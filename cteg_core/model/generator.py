@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cteg_core.affect import expected_affect
 from cteg_core.clip import ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text, sentences
 from cteg_core.emotion import EmotionRead
@@ -134,7 +135,7 @@ class Generator:
             Part(
                 text=text,
                 plan=plan,
-                emotion=np.concatenate((acted(read), (read.valence, read.arousal, read.dominance))).astype(np.float32),
+                emotion=_emotion_condition(read),
                 read=read,
                 fixed_length=controls.duration is not None or rank < len(texts) - 1,
                 last=rank == len(texts) - 1,
@@ -253,6 +254,16 @@ class Generator:
             stop_reason=take.stop_reason,
             notes=checked_text(request.line.text).notes,
         )
+
+
+def _emotion_condition(read: EmotionRead) -> NDArray[np.float32]:
+    """Return ``[31]``: strengths to act, and the affect that goes with them on the corpus's scale.
+
+    The affect that the head reads stays information for the user: sentences about sad things are
+    rated near the middle of EmoBank's scale, where a sad face is far from it.
+    """
+    strengths = acted(read)
+    return np.concatenate((strengths, expected_affect(strengths))).astype(np.float32)
 
 
 def part_conditions(

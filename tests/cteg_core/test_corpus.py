@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cteg_core.__main__ import main
+from cteg_core.affect import LABEL_AFFECT, expected_affect
 from cteg_core.emotion import EMOTION_LABELS
-from cteg_core.training.affect import LABEL_AFFECT, draw_target, expected_affect
+from cteg_core.training.affect import draw_target
 from cteg_core.training.corpus import CorpusReader, choose_lines, synthesise_corpus
 from cteg_core.training.text_data import LabelledLine, clean_text, read_emobank, read_goemotions, word_count
 
