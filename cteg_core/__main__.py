@@ -79,10 +79,18 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder of GoEmotions' train.tsv")
+    parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder with goemotions/")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the corpus to write")
     parser.add_argument("--pairs", type=_count, metavar="N", default=40_000, help="performances (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another corpus (default: %(default)s)")
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="folder with goemotions/")
+    parser.add_argument("--lines", type=_count, default=30, help="test lines of each emotion (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of lines and performances (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to this file")
+    _model_arguments(parser)
 
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -94,6 +102,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
             "cteg_core.commands.synthesize:run"),
     Command("train", "train a checkpoint on labelled text and a corpus", _train_arguments,
             "cteg_core.commands.train:run"),
+    Command("evaluate", "measure what a checkpoint's performances show", _evaluate_arguments,
+            "cteg_core.commands.evaluate:run"),
 )  # fmt: skip
 
 

@@ -17,7 +17,11 @@ LONGEST_LINE: Final = 16
 def run(arguments: argparse.Namespace) -> int:
     """Read GoEmotions' training split from ``--text``, write ``--pairs`` performances to ``--out``; return 0 or 1."""
     try:
-        lines = [line for line in read_goemotions(arguments.text, "train") if word_count(line.text) <= LONGEST_LINE]
+        lines = [
+            line
+            for line in read_goemotions(arguments.text / "goemotions", "train")
+            if word_count(line.text) <= LONGEST_LINE
+        ]
         wanted = -(-arguments.pairs // PERFORMANCES_PER_LINE)
         chosen = choose_lines(lines, wanted, arguments.seed)
         performances = max(1, round(arguments.pairs / len(chosen)))

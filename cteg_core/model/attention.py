@@ -81,7 +81,7 @@ class MultiHeadAttention(nn.Module):
         return self.attend(x, keys, values, None)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, self.d_head)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, self.d_head).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -5,6 +5,7 @@ None of this is in the paper; every part can be switched off in the configuratio
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,12 +65,12 @@ class ConditionEmbedding(nn.Module):
             else None
         )
         self.utterance = nn.Linear(config.utterance_latent, d_model) if config.utterance_latent else None
-        self.scale = d_model**0.5
+        self.scale = math.sqrt(d_model)
 
     def forward(self, conditions: Conditions, utterance: Tensor | None) -> Tensor:
         """Return ``[B, L, D]``, on the scale of the frame embedding."""
         batch, length = conditions.elapsed.shape
-        total = conditions.elapsed.new_zeros((batch, length, 1))
+        total: Tensor = conditions.elapsed.new_zeros((batch, length, 1))
         if self.emotion is not None:
             known = conditions.emotion_known.unsqueeze(-1)  # [B, 1]
             total = total + self.emotion(torch.cat((conditions.emotion * known, known), -1)).unsqueeze(1)
@@ -120,3 +121,10 @@ class UtteranceEncoder(nn.Module):
         peak = conditions.target.abs().masked_fill(~mask.bool().unsqueeze(-1), 0.0).amax(1)  # [B, 53]
         body = self.body(torch.cat((means.flatten(1), peak, conditions.emotion), -1))
         return Gaussian(self.mean(body), self.log_variance(body).clamp(-8.0, 4.0))
+
+
+def masked_text(text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Hide texts whole: states ``[B, S, d_text]`` of zero, and in ``bool [B, S]`` one token left to look at."""
+    hidden = torch.zeros_like(text_mask)
+    hidden[:, 0] = True
+    return torch.zeros_like(text), hidden

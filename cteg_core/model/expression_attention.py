@@ -56,7 +56,7 @@ class CausalExpressionAttention(nn.Module):
         expression, jaw = tokens.split((EXPRESSION_COUNT, JAW_COUNT), dim=1)
         offset = self.lower(self.attention(jaw, expression, None)).squeeze(-1)  # [B*L, 3]
         moved = torch.cat((flat[:, :EXPRESSION_COUNT], flat[:, EXPRESSION_COUNT:] + offset), dim=-1)
-        return moved.unflatten(0, frames.shape[:2])
+        return moved.reshape(frames.shape)
 
 
 def expression_attention(config: ModelConfig) -> nn.Module:

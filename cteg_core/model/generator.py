@@ -18,7 +18,7 @@ from cteg_core.dialogue import LineError, checked_text, sentences
 from cteg_core.emotion import EmotionRead
 from cteg_core.layers import add_blinks
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
-from cteg_core.model.conditions import Conditions
+from cteg_core.model.conditions import Conditions, masked_text
 from cteg_core.model.decoding import Draws, Lines, decode, draws_for
 from cteg_core.model.emotion_acting import acted, calibrated
 from cteg_core.model.text_encoder import TextEncoder
@@ -75,10 +75,15 @@ class _Take:
 class Generator:
     """A loaded checkpoint with its text encoder; performs takes (see ``cteg_core.performer.Performer``)."""
 
-    def __init__(self, checkpoint: Checkpoint, encoder: TextEncoder, device: str) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, encoder: TextEncoder, device: str, *, unconditional: bool = False
+    ) -> None:
+        """Wrap what is loaded. ``unconditional`` hides text and emotion from the decoder, as the paper's Diversity
+        metric asks for; only the speech plan is left."""
         self._checkpoint = checkpoint
         self._encoder = encoder
         self._device = device
+        self._unconditional = unconditional
 
     @classmethod
     def load(cls, checkpoint: Path | None, text_encoder: Path | None, device: str) -> Generator:
@@ -174,7 +179,7 @@ class Generator:
         for step in decode(self._checkpoint.network, lines, cancelled):
             frames = scaling.restored(torch.from_numpy(step.frames)).numpy()
             stopped |= step.stopped
-            for row in np.flatnonzero(step.running):
+            for row in np.flatnonzero(step.running).tolist():
                 decoded[row].append(frames[row])
                 if len(decoded[row]) - sent[row] >= CHUNK_FRAMES:
                     fresh = _within_space(np.stack(decoded[row][sent[row] :]))
@@ -218,12 +223,16 @@ class Generator:
                 )
             )
         start = np.stack([take.frames[-1][-1] if take.frames else np.zeros(53, np.float32) for take in takes])
+        text, text_mask = states.last, states.mask
+        intensities = [take.request.line.controls.intensity for take in takes]
+        conditions = part_conditions(parts, intensities, positions, info.fps, device)
+        if self._unconditional:
+            text, text_mask = masked_text(text, text_mask)
+            conditions = replace(conditions, emotion_known=torch.zeros_like(conditions.emotion_known))
         return Lines(
-            text=states.last,
-            text_mask=states.mask.unsqueeze(1),
-            conditions=part_conditions(
-                parts, [take.request.line.controls.intensity for take in takes], positions, info.fps, device
-            ),
+            text=text,
+            text_mask=text_mask.unsqueeze(1),
+            conditions=conditions,
             start_frame=self._checkpoint.scaling.normalised(torch.from_numpy(start).to(device)),
             draws=tuple(draws),
             least=tuple(least),

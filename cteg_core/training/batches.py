@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cteg_core.model.attention import causal_mask
 from cteg_core.model.checkpoint import Scaling
-from cteg_core.model.conditions import Conditions
+from cteg_core.model.conditions import Conditions, masked_text
 from cteg_core.model.network import FRAME_WIDTH, PAD, START
 from cteg_core.training.corpus import CorpusItem
 
@@ -125,15 +125,8 @@ def emotion_vector(item: CorpusItem) -> NDArray[np.float32]:
     return np.asarray(item.emotion, dtype=np.float32)
 
 
-def mask_text(text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Hide texts whole: states of zero, and one token left to look at."""
-    hidden = torch.zeros_like(text_mask)
-    hidden[:, 0] = True
-    return torch.zeros_like(text), hidden
-
-
 def _masked_text(text: Tensor, text_mask: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    blank, blank_mask = mask_text(text, text_mask)
+    blank, blank_mask = masked_text(text, text_mask)
     keep = kept.bool()
     return torch.where(keep[:, None, None], text, blank), torch.where(keep[:, None], text_mask, blank_mask)
 

@@ -102,7 +102,7 @@ def _loss(head: EmotionHead, data: LabelledStates, rows: NDArray[np.int64], affe
     logits, affect = head(layers, mask)
     labels, affect_true = torch.from_numpy(data.labels[rows]), torch.from_numpy(data.affect[rows])
     labelled, rated = ~labels[:, 0].isnan(), ~affect_true[:, 0].isnan()
-    loss = logits.new_zeros(())
+    loss: torch.Tensor = logits.new_zeros(())
     if labelled.any():
         each = F.binary_cross_entropy_with_logits(logits[labelled], labels[labelled], reduction="none")
         loss = loss + each.sum(-1).mean() * labelled.float().mean()

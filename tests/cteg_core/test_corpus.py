@@ -252,9 +252,9 @@ def test_a_damaged_corpus_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 def test_the_command_writes_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, out = tmp_path / "text", tmp_path / "corpus"
-    text.mkdir()
+    (text / "goemotions").mkdir(parents=True)
     rows = "".join(f"This is line number {i}\t{i % 28}\tx{i}\n" for i in range(40))
-    (text / "train.tsv").write_text(rows, encoding="utf-8")
+    (text / "goemotions" / "train.tsv").write_text(rows, encoding="utf-8")
     assert main(["synthesize", "--text", str(text), "--out", str(out), "--pairs", "30", "--seed", "4"]) == 0
     assert len(CorpusReader(out)) == 30
     assert "15 lines, 2 performances of each" in capsys.readouterr().out

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from cteg_core.model.conditions import masked_text
 from cteg_core.model.config import DEFAULT
 from cteg_core.model.text_encoder import READ_LAYERS, TextStates
-from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch, mask_text
+from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch
 from cteg_core.training.corpus import CorpusReader, synthesise_corpus
 from cteg_core.training.loop import TrainConfig, TrainData, batch_indices, learning_rate, loss_of, scaling_of, train
 from cteg_core.training.losses import LossConfig, frame_distance
@@ -100,7 +101,7 @@ def test_a_batch_predicts_each_frame_from_the_ones_before_it(data: TrainData) ->
 
 def test_masked_text_says_nothing(data: TrainData) -> None:
     text, mask = data.states.batch([0, 1])
-    hidden, hidden_mask = mask_text(text[:, -1], mask)
+    hidden, hidden_mask = masked_text(text[:, -1], mask)
     assert hidden.abs().sum() == 0
     assert hidden_mask.sum(1).tolist() == [1, 1]
 
