@@ -1,0 +1,201 @@
+"""From lines to clips: seeds, lengths, parts, edges; with a small untrained network and stand-in text states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cteg_core.clip import Controls, ExpressionClip
+from cteg_core.dialogue import DialogueLine, LineError, take_seed
+from cteg_core.emotion import EMOTION_LABELS, EmotionRead
+from cteg_core.model.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointInfo,
+    Scaling,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cteg_core.model.config import DEFAULT
+from cteg_core.model.emotion_acting import ACTED, NEUTRAL, acted, calibrated
+from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
+from cteg_core.model.generator import MAX_PART_WORDS, Generator
+from cteg_core.model.network import CtegNetwork
+from cteg_core.model.text_encoder import READ_LAYERS, TextStates
+from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
+from flame_rig.spaces import CTEG_HEAD_1
+
+WIDTH = 12
+
+
+class WordEncoder:
+    """States that depend on each word alone."""
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        longest = max(len(text.split()) for text in texts) + 1
+        layers = torch.zeros(len(texts), len(READ_LAYERS), longest, WIDTH)
+        mask = torch.zeros(len(texts), longest, dtype=torch.bool)
+        for row, text in enumerate(texts):
+            for place, word in enumerate(["", *text.split()]):
+                mask[row, place] = True
+                layers[row, :, place] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(len(word)))
+        return TextStates(layers, mask, (0,) * len(texts))
+
+
+def tiny_checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    model = replace(DEFAULT, d_text=WIDTH, d_model=16, d_inner=32, heads=2, d_head=8, d_latent=4, utterance_latent=3)
+    head = EmotionHeadConfig(d_text=WIDTH, d_model=8, heads=2, d_inner=8)
+    info = CheckpointInfo("tiny", CTEG_HEAD_1.id, 30.0, {}, {}, {}, "CC0-1.0")
+    return Checkpoint(
+        info,
+        CtegNetwork(model).eval(),
+        EmotionHead(head).eval(),
+        torch.full((28,), 0.5),
+        Scaling(torch.zeros(53), torch.full((53,), 0.2)),
+    )
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return Generator(tiny_checkpoint(), WordEncoder(), "cpu")  # type: ignore[arg-type]
+
+
+def takes_of(generator: Generator, line: DialogueLine, count: int = 1) -> list[ExpressionClip]:
+    requests = [TakeRequest(line, take, take_seed(line.seed, take)) for take in range(count)]
+    finished = [e for e in generator.perform(requests, lambda: False) if isinstance(e, FinishedTake)]
+    assert sorted(e.request_index for e in finished) == list(range(count))
+    return [e.clip for e in sorted(finished, key=lambda e: e.request_index)]
+
+
+def test_the_same_request_gives_the_same_bits_and_another_seed_another_take(generator: Generator) -> None:
+    line = DialogueLine("You came back. I can't believe it.", seed=5)
+    first, second = takes_of(generator, line, 2)
+    again, _ = takes_of(generator, line, 2)
+    assert first.frames.tobytes() == again.frames.tobytes()
+    assert first.frames.shape != second.frames.shape or not np.allclose(first.frames, second.frames)
+    assert (first.seed, second.seed) == (5, 6)
+
+
+def test_a_take_does_not_depend_on_its_batch(generator: Generator) -> None:
+    together = takes_of(generator, DialogueLine("Well, look who is here.", seed=3), 4)
+    alone = takes_of(generator, DialogueLine("Well, look who is here.", seed=5), 1)[0]
+    assert alone.frames.shape == together[2].frames.shape
+    np.testing.assert_allclose(alone.frames, together[2].frames, atol=1e-3)
+
+
+def test_a_clip_starts_and_ends_at_rest_and_stays_in_its_space(generator: Generator) -> None:
+    for text in ("Oh!", "Nobody told me that you would be here tonight, of all nights."):
+        clip = takes_of(generator, DialogueLine(text, seed=1))[0]
+        assert np.abs(clip.frames[[0, -1]]).max() == 0.0
+        assert (clip.frames >= CTEG_HEAD_1.lower - 1e-6).all()
+        assert (clip.frames <= CTEG_HEAD_1.upper + 1e-6).all()
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.5, 7.0])
+def test_a_requested_duration_is_met_to_the_frame(generator: Generator, seconds: float) -> None:
+    text = " ".join(["word"] * 40) + "."  # two parts
+    for line in ("Come in.", text):
+        if seconds < 2 and line is text:
+            continue
+        clip = takes_of(generator, DialogueLine(line, controls=Controls(duration=seconds)))[0]
+        assert len(clip.frames) == round(seconds * 30)
+        assert clip.stop_reason == "duration"
+
+
+def test_too_little_time_is_refused_with_a_sentence(generator: Generator) -> None:
+    line = DialogueLine(" ".join(["word"] * 400), controls=Controls(duration=0.5))
+    with pytest.raises(LineError, match="give it more time or less text"):
+        takes_of(generator, line)
+
+
+def test_every_word_of_a_long_text_is_performed_in_order(generator: Generator) -> None:
+    words = [f"w{i}" for i in range(3 * MAX_PART_WORDS + 5)]
+    clip = takes_of(generator, DialogueLine(" ".join(words)))[0]
+    assert [word.text for word in clip.words] == words
+    starts = [word.start for word in clip.words]
+    assert starts == sorted(starts)
+    assert clip.words[-1].end <= clip.seconds + 1e-6
+
+
+def test_parts_follow_one_another_without_a_jump(generator: Generator) -> None:
+    clip = takes_of(generator, DialogueLine(" ".join(["tell me"] * MAX_PART_WORDS), controls=Controls(blinks=False)))[0]
+    steps = np.abs(np.diff(clip.frames, axis=0)).max(axis=1)
+    # The untrained network moves as it likes; a part that began at rest would stand out.
+    assert steps.max() < 6 * np.median(steps[steps > 0])
+
+
+def test_chunks_and_cancelling(generator: Generator) -> None:
+    request = TakeRequest(DialogueLine("This line is long enough for more than one chunk of frames."), 0, 0)
+    chunks = [e for e in generator.perform([request], lambda: False) if isinstance(e, FrameChunk)]
+    assert [chunk.first_frame for chunk in chunks] == [32 * i for i in range(len(chunks))]
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 5
+
+    with pytest.raises(Cancelled):
+        list(generator.perform([request], cancelled))
+
+
+def test_asked_for_emotion_is_what_the_clip_says(generator: Generator) -> None:
+    wish = EmotionRead.of(joy=0.9)
+    clip = takes_of(generator, DialogueLine("It is raining.", controls=Controls(emotion=wish)))[0]
+    assert clip.emotion is not None
+    np.testing.assert_allclose(clip.emotion.probabilities, wish.probabilities)
+
+
+def test_a_threshold_reads_as_one_half() -> None:
+    thresholds = np.linspace(0.05, 0.9, 28)
+    np.testing.assert_allclose(calibrated(thresholds, thresholds), 0.5)
+    assert (np.diff(calibrated(np.array([[0.1] * 28, [0.4] * 28]), thresholds), axis=0) > 0).all()
+
+
+def test_the_clear_emotions_are_acted_and_a_neutral_line_is_not() -> None:
+    strengths = acted(EmotionRead.of(joy=0.6, love=0.5, anger=0.1))
+    assert strengths[EMOTION_LABELS.index("joy")] == pytest.approx(ACTED)
+    assert 0.5 < strengths[EMOTION_LABELS.index("love")] < ACTED
+    assert strengths[EMOTION_LABELS.index("anger")] == 0.0
+    neutral = acted(EmotionRead.of(neutral=0.7, joy=0.1))
+    assert neutral[NEUTRAL] == pytest.approx(ACTED)
+    assert neutral.sum() == pytest.approx(ACTED)
+
+
+def test_a_checkpoint_survives_its_folder(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint()
+    sha256 = save_checkpoint(checkpoint, tmp_path)
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.sha256 == sha256
+    assert loaded.id == f"tiny@{sha256[:12]}"
+    for (name, one), other in zip(
+        checkpoint.network.state_dict().items(), loaded.network.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("model.safetensors", b"\x00" * 40, "damaged"),
+        ("model.safetensors", None, "could not be read"),
+        ("config.json", b"[]", "not a checkpoint of format"),
+        ("config.json", b"{", "not JSON"),
+        ("config.json", None, "no checkpoint"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_with_a_sentence(
+    tmp_path: Path, file: str, content: bytes | None, sentence: str
+) -> None:
+    save_checkpoint(tiny_checkpoint(), tmp_path)
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=sentence):
+        load_checkpoint(tmp_path)
