@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -122,3 +124,9 @@ def test_lines_come_whole_however_they_are_cut(lines: list[bytes], piece: int) -
     pieces = iter([data[start : start + piece] for start in range(0, len(data), piece)])
     limit = 10
     assert list(bounded_lines(lambda _: next(pieces, b""), limit)) == [line[: limit + 1] for line in lines]
+
+
+def test_the_documentation_lists_every_code() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "sidecar.md"
+    listed = re.findall(r"^\| −(\d+) \| (\w+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {(-int(number), name) for number, name in listed} == {(code.value, code.name) for code in ErrorCode}
