@@ -32,7 +32,12 @@ _CJK: Final = (
     r"\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Unicode blocks of Chinese, Japanese and Korean letters, as a regular expression's ranges."""
-_WORD: Final = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w|(?<=\w)['’](?=\w)){{1,24}}|[^\w\s]")
+_RUN: Final = 18
+"""Letters, or equal marks, that count as one word at most: a text encoder may make a token of each of them, and
+28 such words still fit the 512 tokens of a BERT."""
+_WORD: Final = re.compile(
+    rf"[{_CJK}]|(?:(?![{_CJK}])\w|(?<=\w)['’](?=\w)){{1,{_RUN}}}|(?P<mark>[^\w\s])(?P=mark){{0,{_RUN - 1}}}"
+)
 
 _ABBREVIATIONS: Final[tuple[str, ...]] = (
     "Mr", "Mrs", "Ms", "Dr", "St", "Prof", "Sgt", "Capt", "Col", "Gen", "Lt", "Rev", "Jr", "Sr", "vs", "e.g", "i.e",
@@ -136,8 +141,8 @@ def sentences(text: str, max_words: int) -> tuple[str, ...]:
 def word_count(text: str) -> int:
     """Return how many words ``text`` has to a text encoder.
 
-    A mark, an emoji and a Chinese, Japanese or Korean character count as a word each; a run of letters
-    counts once for every 24 of them, so that no text hides its length by leaving out its spaces.
+    A Chinese, Japanese or Korean character counts as a word, and so does a run of equal marks or emoji. A run
+    of letters counts once for every 18 of them, so that no text hides its length by leaving out its spaces.
     """
     return len(_WORD.findall(text))
 

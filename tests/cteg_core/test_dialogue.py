@@ -116,7 +116,8 @@ def test_parts_of_a_text_with_many_marks(text: str, max_words: int) -> None:
         ("If you go, I will stay", 5, ("If you go, ", "I will stay")),
         ("one two three four five", 2, ("one two ", "three four ", "five")),
         ("我走了。你呢？", 4, ("我走了。", "你呢？")),
-        ("a" * 60, 2, ("a" * 48, "a" * 12)),
+        ("a" * 60, 2, ("a" * 36, "a" * 24)),
+        ("!" * 40, 2, ("!" * 36, "!" * 4)),
         ("", 3, ("",)),
     ],
 )
@@ -124,7 +125,10 @@ def test_text_is_cut_at_sentences_then_clauses_then_words(text: str, max_words: 
     assert sentences(text, max_words) == parts
 
 
-@pytest.mark.parametrize(("text", "count"), [("Don't go.", 3), ("你好", 2), ("", 0), ("x" * 49, 3), ("!!!", 3)])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("Don't go.", 3), ("你好", 2), ("", 0), ("x" * 37, 3), ("!!!", 1), ("?!?", 3), ("!" * 19, 2), ("😂😂 ha", 2)],
+)
 def test_word_count(text: str, count: int) -> None:
     assert word_count(text) == count
 
