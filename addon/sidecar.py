@@ -34,6 +34,7 @@ from cteg_core.protocol import (
     TakesOfLine,
     Versions,
     cancel_params,
+    is_same_build,
     progress_from_params,
 )
 
@@ -294,7 +295,7 @@ class SidecarClient:
             self._given_up.pop(answer_id, None)
 
     def _check_version(self, sidecar: Versions) -> None:
-        if sidecar.version != __version__:
+        if not is_same_build(sidecar.version, __version__):
             self._break(
                 f"The sidecar is CTEG {sidecar.version}, but this is {__version__}: restart Blender, and if that does "
                 "not help install this version in the sidecar's environment.",

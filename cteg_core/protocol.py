@@ -44,6 +44,19 @@ _MAX_NAME: Final = 1000
 _MAX_NOTES: Final = 100
 
 
+def is_same_build(one: str, other: str) -> bool:
+    """Return whether two versions of ``cteg_core`` can work together.
+
+    A wheel's version names its build (``0.1.0+h3f...``) and must be matched exactly. A checkout's names the release
+    alone, and the wheel that was built from it has another: there only the release can be compared.
+
+    >>> is_same_build("0.1.0", "0.1.0+h3f"), is_same_build("0.1.0+h3f", "0.1.0+h40")
+    (True, False)
+    """
+    (release, _, build), (other_release, _, other_build) = one.partition("+"), other.partition("+")
+    return release == other_release and (build == other_build or not (build and other_build))
+
+
 @dataclass(frozen=True)
 class Versions:
     """Parameters and result of ``initialize``: who speaks.

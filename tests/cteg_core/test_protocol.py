@@ -27,6 +27,7 @@ from cteg_core.protocol import (
     cancelled_id,
     clip_from_record,
     clip_record,
+    is_same_build,
     progress_from_params,
 )
 
@@ -47,6 +48,24 @@ def clip_of(frame_count: int, text: str = "Get out!", words: tuple[Word, ...] = 
     frames = np.random.default_rng(frame_count).normal(size=(frame_count, 53)).astype(np.float32)
     notes = ("A note.",)
     return ExpressionClip(frames, 30.0, "cteg-head-1", text, words, ANGRY, LINE.controls, 7, "a-1", "stop-head", notes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("0.1.0", "0.1.0", True),
+        ("0.1.0", "0.1.0+h3f", True),
+        ("0.1.0+h3f", "0.1.0", True),
+        ("0.1.0+h3f", "0.1.0+h3f", True),
+        ("0.1.0+h3f", "0.1.0+h40", False),
+        ("0.1.0", "0.2.0", False),
+        ("0.1.0", "0.2.0+h3f", False),
+        ("0.1.0", "", False),
+    ],
+)
+def test_builds_are_matched_exactly_and_a_checkout_by_its_release(one: str, other: str, same: bool) -> None:
+    assert is_same_build(one, other) is same
+    assert is_same_build(other, one) is same
 
 
 def test_versions_survive_the_wire() -> None:
