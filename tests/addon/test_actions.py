@@ -11,7 +11,7 @@ import pytest
 
 from addon import api, compat
 from addon.actions import BakeError, clip_of, is_ours
-from addon.rig import Rig, build_rig, find_rig
+from addon.rig import Rig, build_rig, find_rig, rigs_of
 from cteg_core.clip import ExpressionClip
 from flame_rig.flame_model import posed_vertices, rotation_matrices
 from flame_rig.spaces import CTEG_HEAD_1
@@ -236,6 +236,24 @@ class TestWhatIsThereAlready:
             wanted.objects = list(source.objects)
         with pytest.raises(BakeError, match=r"is linked from .*library override"):
             api.bake(make_clip(), find_rig(bpy.data.objects["CTEG Head"]))
+
+    def test_a_library_override_performs_and_keeps_its_take(self, tmp_path: Path) -> None:
+        collection = bpy.data.collections.new("Character")
+        bpy.context.scene.collection.children.link(collection)
+        build_rig(talking_box(), collection=collection)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "character.blend"))
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        with bpy.data.libraries.load(str(tmp_path / "character.blend"), link=True) as (_, wanted):
+            wanted.collections = ["Character"]
+        context = bpy.context
+        bpy.data.collections["Character"].override_hierarchy_create(
+            context.scene, context.view_layer, do_fully_editable=True
+        )
+        clip = make_clip()
+        api.bake(clip, next(rig for rig in rigs_of(bpy.data.objects) if rig.mesh.library is None), start_frame=1)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+        assert_plays(next(rig for rig in rigs_of(bpy.data.objects) if rig.mesh.library is None), clip, 1)
 
 
 class TestNla:

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mathutils import Quaternion
 
+from addon import api
 from addon.rig import Rig, RigError, active_rig, build_rig, find_rig, rigs_of
 from flame_rig.channels import quaternions
 from flame_rig.fingerprint import model_fingerprint
-from flame_rig.flame_model import FlameModel, posed_vertices
-from tests.addon.heads import box_head, evaluated_vertices, key_values, talking_box
+from flame_rig.flame_model import FlameModel, pose_of_frames, posed_vertices
+from flame_rig.head import build_head
+from tests.addon.heads import box_head, evaluated_vertices, key_values, make_clip, talking_box
 
 ROTATION_MODES = ("QUATERNION", "XYZ", "ZYX", "YXZ", "AXIS_ANGLE")
 EXACT = 1e-5
@@ -52,6 +54,19 @@ def test_vertices_equal_the_forward_model_in_every_pose(mode: str) -> None:
         assert np.abs(evaluated_vertices(rig) - wanted).max() < EXACT
 
     agree()
+
+
+def test_the_projects_own_head_performs_as_the_forward_model_says() -> None:
+    model = build_head()
+    rig = api.add_head(model)
+    clip = make_clip(6, seed=3)
+    api.bake(clip, rig, start_frame=1)
+    poses = pose_of_frames(model, clip.frames)
+    assert np.abs(poses[:, model.joint_names.index("left_eye")]).max() > 0.1
+    for index, frame in enumerate(clip.frames.astype(np.float64)):
+        bpy.context.scene.frame_set(1 + index)
+        wanted = posed_vertices(model, frame[None, :50], poses[index][None], joints="identity")[0]
+        assert np.abs(evaluated_vertices(rig) - wanted).max() < EXACT
 
 
 def test_correctives_follow_the_bone_term_by_term() -> None:
