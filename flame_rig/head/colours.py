@@ -16,8 +16,8 @@ LIPS: Final = np.array((0.66, 0.25, 0.24))
 NOSTRIL: Final = np.array((0.16, 0.05, 0.04))
 LID: Final = np.array((0.74, 0.38, 0.30))
 BLUSH: Final = np.array((0.88, 0.38, 0.30))
-MOUTH_FRONT: Final = np.array((0.42, 0.11, 0.10))
-MOUTH_BACK: Final = np.array((0.10, 0.015, 0.018))
+MOUTH_FRONT: Final = np.array((0.50, 0.16, 0.14))
+MOUTH_BACK: Final = np.array((0.14, 0.025, 0.028))
 PUPIL: Final = np.array((0.012, 0.012, 0.015))
 IRIS_INNER: Final = np.array((0.36, 0.50, 0.44))
 IRIS_OUTER: Final = np.array((0.20, 0.36, 0.40))
@@ -30,7 +30,7 @@ MATERIALS: Final[tuple[Material, ...]] = (
     Material("lashes", (0.03, 0.02, 0.018)),
     Material("brows", (0.09, 0.045, 0.025), roughness=0.75),
     Material("mouth", (0.22, 0.04, 0.045), vertex_color=True),
-    Material("teeth", (0.86, 0.84, 0.78), roughness=0.2, subsurface=0.1),
+    Material("teeth", (0.93, 0.90, 0.83), roughness=0.38, subsurface=0.3, specular=0.3),
     Material("tongue", (0.72, 0.27, 0.26), roughness=0.35, subsurface=0.2),
     Material("eye", (1.0, 1.0, 1.0), roughness=0.06, specular=0.28, coat=0.25, vertex_color=True),
     Material("hair", (0.105, 0.045, 0.022), roughness=0.6, specular=0.3),

@@ -78,11 +78,11 @@ def teeth(upper: bool) -> Part:
     """Return a row of teeth: one strip, its joints pressed in between teeth."""
     columns = 81
     x = np.linspace(-_ARCH_HALF_WIDTH, _ARCH_HALF_WIDTH, columns)
-    arch = (8.02 if upper else 7.55) - 0.13 * x**2 - 0.004 * x**4
+    arch = (8.02 if upper else 7.72) - 0.13 * x**2 - 0.004 * x**4
     phase = np.abs((x / _TOOTH_WIDTH) % 1.0 - 0.5) * 2.0
     from_joint = 1.0 - phase if upper else phase
     bulge = 0.10 * (1 - (1 - from_joint) ** 4)
-    root, tip = (-5.75, -7.34) if upper else (-8.1, -7.02)
+    root, tip = (-5.75, -7.24) if upper else (-8.2, -6.98)
     shorter = 1.0 - 0.35 * np.clip(np.abs(x) / _ARCH_HALF_WIDTH, 0.0, 1.0) ** 2
     rows = []
     for down in np.linspace(0.0, 1.0, 5):
@@ -91,7 +91,7 @@ def teeth(upper: bool) -> Part:
         z = arch + bulge * np.sin(np.pi * min(down + 0.25, 1.0)) + 0.03 * down
         rows.append(np.stack([x, y + notch, z], axis=-1))
     tip_row = rows[-1]
-    rows.append(tip_row * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.32))
+    rows.append(tip_row * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.26))
     rows.append(rows[0] * (0.95, 1.0, 1.0) - (0.0, 0.0, 0.4))
     vertices = np.concatenate(rows)
     return Part(

@@ -180,3 +180,14 @@ def test_open_parts_face_away_from_the_head(part: str) -> None:
     normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     outward = triangles.mean(axis=1) - (0.0, -0.02, 0.0)
     assert ((normal * outward).sum(axis=1) > 0).mean() > 0.8
+
+
+@pytest.mark.parametrize("shape", [None, "mouthRollUpper", "mouthPress", "mouthSmile", "mouthFrown", "mouthStretch"])
+def test_teeth_stay_behind_closed_lips(shape: str | None) -> None:
+    posed = face(**({shape: 1.0} if shape else {}))
+    teeth = HEAD.v_template[part_vertices("upper teeth")]
+    columns = np.unique(teeth[:, 0].round(5))
+    front = [teeth[np.abs(teeth[:, 0] - column) < 1e-5, 2].max() for column in columns]
+    lips = posed[GRID.upper_lip]
+    over_teeth = np.abs(lips[:, 0]) < columns.max()
+    assert (lips[over_teeth, 2] > np.interp(lips[over_teeth, 0], columns, front)).all()
