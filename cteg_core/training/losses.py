@@ -31,13 +31,13 @@ class LossConfig:
     """
 
     jaw_weight: float = 2.0
-    kl_weight: float = 0.02
+    kl_weight: float = 0.15
     kl_mean_over_latent: bool = False
     guided_weight: float = 0.5
     velocity_weight: float = 1.0
     stop_weight: float = 1.0
-    utterance_weight: float = 0.03
-    utterance_free_nats: float = 0.1
+    utterance_weight: float = 0.02
+    utterance_free_nats: float = 0.5
 
 
 OFFICIAL_LOSS: Final = LossConfig(
