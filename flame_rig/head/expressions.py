@@ -28,6 +28,15 @@ class Offset:
     forward: Array
     left: Array
 
+    def __add__(self, other: Offset) -> Offset:
+        return Offset(
+            self.out + other.out, self.up + other.up, self.forward + other.forward, self.left + other.left
+        )
+
+    def scaled(self, factor: Array) -> Offset:
+        """Return the move times a factor ``[N]``."""
+        return Offset(self.out * factor, self.up * factor, self.forward * factor, self.left * factor)
+
 
 @dataclass(frozen=True)
 class Lids:
@@ -41,15 +50,6 @@ class Lids:
 def _offset(points: SkinPoints, **moves: Array) -> Offset:
     zero = np.zeros_like(points.theta)
     return Offset(**{name: moves.get(name, zero) for name in ("out", "up", "forward", "left")})
-
-
-def _sum(*offsets: Offset) -> Offset:
-    return Offset(
-        out=sum((o.out for o in offsets[1:]), offsets[0].out),
-        up=sum((o.up for o in offsets[1:]), offsets[0].up),
-        forward=sum((o.forward for o in offsets[1:]), offsets[0].forward),
-        left=sum((o.left for o in offsets[1:]), offsets[0].left),
-    )
 
 
 def split_side(shape: str) -> tuple[str, int]:
@@ -75,13 +75,10 @@ def expression_offset(points: SkinPoints, shape: str | None) -> Offset:
         bell = gaussian(ax, y, push.at, push.size)
         if push.lips:
             bell = bell * (np.sign(points.mouth_side) == push.lips)
-        total = _sum(total, _offset(points, out=push.out * bell, up=push.up * bell, forward=push.forward * bell))
+        total = total + _offset(points, out=push.out * bell, up=push.up * bell, forward=push.forward * bell)
     if base in _FORMULAS:
-        total = _sum(total, _FORMULAS[base](points))
-    if side == 0:
-        return total
-    half = smoothstep(-0.7, 0.7, side * points.x)
-    return Offset(out=total.out * half, up=total.up * half, forward=total.forward * half, left=total.left * half)
+        total = total + _FORMULAS[base](points)
+    return total if side == 0 else total.scaled(smoothstep(-0.7, 0.7, side * points.x))
 
 
 def expression_lids(points: SkinPoints, shape: str | None) -> Lids:

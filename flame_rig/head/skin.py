@@ -21,19 +21,19 @@ def skin_positions(points: SkinPoints, shape: str | None = None) -> Array:
     The displaced point is put back on the loft at its new angle and height, so that skin slides over
     the skull instead of leaving it; relief is added after that.
     """
-    rest, moved = rest_offset(points), expression_offset(points, shape)
+    moved = rest_offset(points) + expression_offset(points, shape)
     lids = expression_lids(points, shape)
     cosine = np.cos(points.theta)
     front = smoothstep(0.05, 0.45, cosine)
-    x = points.x + front * ((rest.out + moved.out) * np.sign(points.x) + rest.left + moved.left)
-    rise = rest.up + moved.up + lid_shift(points, lids.upper, lids.lower, lids.blink)
+    x = points.x + front * (moved.out * np.sign(points.x) + moved.left)
+    rise = moved.up + lid_shift(points, lids.upper, lids.lower, lids.blink)
     height = np.clip(points.height + front * rise, BOTTOM, TOP)
     sine = np.clip(x / half_width(height), -1.0, 1.0)
     turned = np.where(cosine > 0.02, np.arcsin(sine), points.theta)
     theta = points.theta + front * (turned - points.theta)
     positions = loft(theta, height)
     facing = smoothstep(0.10, 0.5, cosine)
-    relief = skull_relief(positions[:, 0], height) + travelling_relief(points) + rest.forward + moved.forward
+    relief = skull_relief(positions[:, 0], height) + travelling_relief(points) + moved.forward
     positions[:, 2] += facing * relief
     positions[:, 2] = np.where(cosine > 0.15, over_lid_sphere(positions), positions[:, 2])
     positions[:, 2] -= _lid_crease(points)
