@@ -94,8 +94,7 @@ def bake(
         raise BakeError(" ".join([f"Nothing on the head “{rig.name}” can be animated.", *notes]))
     for owner in owners:
         _refuse_unless_free(owner, rig, to_nla)
-        if to_nla:
-            notes += _hidden_by(owner, curves[owner])
+        notes += _hidden_strips(owner, curves[owner]) if to_nla else _hiding_strips(owner)
     parts = compat.new_action_parts(name, owners)
     frames = start_frame + np.arange(channels.sample_count)
     for part in parts:
@@ -226,13 +225,20 @@ def _refuse_unless_free(owner: compat.Animated, rig: Rig, to_nla: bool) -> None:
         )
 
 
-def _hidden_by(owner: compat.Animated, curves: Sequence[_Curve]) -> list[str]:
-    """Say so where an artist's active Action will play over the strip."""
+def _hiding_strips(owner: compat.Animated) -> list[str]:
+    """Say so where the take, as the active Action, will play over strips."""
+    animation = owner.animation_data
+    if animation is None or not any(not track.mute and track.strips for track in animation.nla_tracks):
+        return []
+    return [f"The take plays over the strips that “{owner.name}” has in the NLA; add it to the NLA to see both."]
+
+
+def _hidden_strips(owner: compat.Animated, curves: Sequence[_Curve]) -> list[str]:
+    """Say so where an artist's active Action will play over the new strip."""
     action = owner.animation_data.action if owner.animation_data is not None else None
     if action is None or is_ours(action):
         return []
-    taken = {curve.data_path for curve in compat.part_of(action, owner).curves()}
-    if not any(curve.data_path in taken for curve in curves):
+    if compat.animated_paths(owner).isdisjoint(curve.data_path for curve in curves):
         return []
     return [f"The action “{action.name}” is active on “{owner.name}” and plays over the new strip."]
 

@@ -72,6 +72,19 @@ def part_of(action: bpy.types.Action, owner: Animated) -> ActionPart:
     return ActionPart(owner, action, owner.animation_data.action_slot if HAS_SLOTS else None)
 
 
+def animated_paths(owner: Animated) -> set[str]:
+    """Return the data paths that the owner's active Action animates; changes nothing, unlike ``ActionPart.curves``."""
+    animation = owner.animation_data
+    action: Any = animation.action if animation is not None else None
+    if action is None:
+        return set()
+    if not HAS_SLOTS:
+        return {curve.data_path for curve in action.fcurves}
+    slot = owner.animation_data.action_slot
+    bags = (strip.channelbag(slot) for layer in action.layers for strip in layer.strips) if slot is not None else ()
+    return {curve.data_path for bag in bags if bag is not None for curve in bag.fcurves}
+
+
 def assign(part: ActionPart) -> None:
     """Make a part its owner's active Action."""
     animation = part.owner.animation_data or part.owner.animation_data_create()

@@ -180,6 +180,21 @@ class TestWhatIsThereAlready:
         assert coordinates(action, rig.keys) == before
         assert [note for note in take.notes if "Artist" in note and "plays over" in note]
 
+    def test_an_artists_empty_action_stays_empty(self) -> None:
+        rig = head()
+        action = bpy.data.actions.new("Just made")
+        rig.keys.animation_data_create().action = action
+        take = api.bake(make_clip(), rig, to_nla=True)
+        assert take.notes == ()
+        assert not (action.layers if compat.HAS_SLOTS else action.fcurves)
+        assert rig.keys.animation_data.action == action
+
+    def test_a_take_that_hides_strips_says_so(self) -> None:
+        rig = head()
+        api.bake(make_clip(), rig, start_frame=1, to_nla=True)
+        notes = api.bake(make_clip(), rig, start_frame=50).notes
+        assert [note for note in notes if "plays over the strips" in note and rig.keys.name in note]
+
     def test_driven_keys_are_named_and_left_alone(self) -> None:
         rig = head()
         rig.keys.key_blocks["mouthLeft"].driver_add("value").driver.expression = "0.125"
