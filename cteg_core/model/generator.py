@@ -26,11 +26,12 @@ from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
 from cteg_core.speech import SpeechPlan, plan_speech
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT
 
-MAX_PART_WORDS: Final = 28
+MAX_PART_WORDS: Final = 22
 """Longer text is performed in parts of at most so many words, each starting where the last one ended."""
 CHUNK_FRAMES: Final = 32
 SLACK_SECONDS: Final = 1.0
 """How long past the planned end the stop head may wait."""
+MIN_PART_FRAMES: Final = 3
 EASE_IN_FRAMES: Final = 5
 EASE_OUT_FRAMES: Final = 12
 LEARNED_INTENSITY: Final = 1.3
@@ -148,24 +149,34 @@ class Generator:
             for rank, (text, plan, read) in enumerate(zip(texts, plans, reads, strict=True))
         )
 
-    @staticmethod
-    def _plans(request: TakeRequest, texts: Sequence[str], fps: float) -> tuple[SpeechPlan, ...]:
+    def _plans(self, request: TakeRequest, texts: Sequence[str], fps: float) -> tuple[SpeechPlan, ...]:
         controls = request.line.controls
         seeds = [_part_seed(request.seed, rank) for rank in range(len(texts))]
-        speech = controls.speech
+        speech, longest = controls.speech, self._longest_part
         plans = [plan_speech(t, fps=fps, seed=s, speech=speech) for t, s in zip(texts, seeds, strict=True)]
+        lengths = np.array([plan.length for plan in plans])
         if controls.duration is None:
-            return tuple(plans)
-        # Ends are rounded, not lengths: the parts then add up to the requested duration to the frame.
-        natural = np.cumsum([0] + [plan.length for plan in plans])
-        ends = np.round(natural / natural[-1] * round(controls.duration * fps)).astype(int)
-        lengths = np.diff(ends)
-        if (lengths < 3).any():
-            raise LineError(f"{controls.duration:g} s are too short for this line: give it more time or less text.")
+            # Only a "word" of hundreds of letters or digits is that long; it is said in a rush.
+            wanted = np.minimum(lengths, longest)
+        else:
+            # Ends are rounded, not lengths: the parts then add up to the requested duration to the frame.
+            natural = np.concatenate(([0], lengths.cumsum()))
+            ends = np.round(natural / natural[-1] * round(controls.duration * fps)).astype(int)
+            wanted = np.diff(ends)
+            if (wanted < MIN_PART_FRAMES).any():
+                raise LineError(f"{controls.duration:g} s are too short for this line: give it more time or less text.")
+            if (wanted > longest).any():
+                limit = int(longest / fps * natural[-1] / lengths.max())
+                raise LineError(f"{controls.duration:g} s are too long for this line: ask for at most {limit} s.")
         return tuple(
-            plan_speech(t, fps=fps, seed=s, speech=speech, duration=int(n) / fps)
-            for t, s, n in zip(texts, seeds, lengths, strict=True)
+            plan if plan.length == count else plan_speech(t, fps=fps, seed=s, speech=speech, duration=int(count) / fps)
+            for t, s, plan, count in zip(texts, seeds, plans, wanted, strict=True)
         )
+
+    @property
+    def _longest_part(self) -> int:
+        """Frames that one part may last: what the position table holds beside markers and slack."""
+        return self._checkpoint.network.config.max_frames - round(SLACK_SECONDS * self._checkpoint.info.fps) - 4
 
     def _perform_part(
         self, takes: Sequence[_Take], active: Sequence[int], rank: int, cancelled: Callable[[], bool]

@@ -41,6 +41,7 @@ class TrainConfig:
         ema: decay of the averaged weights, which are what is shipped.
         save_every: steps between resume states.
         bfloat16: whether matrix products run in bfloat16.
+        longest: performances of more frames are left out: they cost the square of their length.
         seed: of weights, batches and noise.
     """
 
@@ -56,6 +57,7 @@ class TrainConfig:
     ema: float = 0.997
     save_every: int = 200
     bfloat16: bool = False
+    longest: int = 320
     seed: int = 0
 
 
@@ -93,9 +95,10 @@ def scaling_of(corpus: CorpusReader, sample: int = 4000, seed: int = 0) -> Scali
 
 def batch_indices(lengths: np.ndarray, step: int, config: TrainConfig) -> list[int]:
     """Return the performances of one step: a function of seed and step alone, so that resuming is exact."""
+    usable = np.flatnonzero(lengths <= config.longest)
     pool, within = divmod(step, POOL_BATCHES)
     rng = np.random.default_rng([config.seed, pool])
-    drawn = rng.choice(len(lengths), size=min(len(lengths), config.batch * POOL_BATCHES), replace=False)
+    drawn = rng.choice(usable, size=min(len(usable), config.batch * POOL_BATCHES), replace=False)
     ordered = drawn[np.argsort(lengths[drawn], kind="stable")]
     groups = [ordered[i : i + config.batch] for i in range(0, len(ordered), config.batch)]
     group = groups[rng.permutation(len(groups))[within % len(groups)]]

@@ -114,6 +114,17 @@ def test_too_little_time_is_refused_with_a_sentence(generator: Generator) -> Non
         takes_of(generator, line)
 
 
+def test_too_much_time_is_refused_with_the_limit(generator: Generator) -> None:
+    with pytest.raises(LineError, match=r"ask for at most [0-9]+ s"):
+        takes_of(generator, DialogueLine("Hi.", controls=Controls(duration=600.0)))
+
+
+def test_a_word_without_end_is_performed(generator: Generator) -> None:
+    clip = takes_of(generator, DialogueLine("My number is " + "1234567890" * 70))[0]
+    assert clip.words[-1].text.endswith("0")
+    assert len(clip.frames) > 300
+
+
 def test_every_word_of_a_long_text_is_performed_in_order(generator: Generator) -> None:
     words = [f"w{i}" for i in range(3 * MAX_PART_WORDS + 5)]
     clip = takes_of(generator, DialogueLine(" ".join(words)))[0]
