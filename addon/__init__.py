@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_waits_for_restart = False
+
 
 def register() -> None:
     """Add the operators, the panel, the settings and the command to Blender.
 
-    Raises:
-        ImportError: the installed ``cteg_core`` is not the one that came with this add-on.
+    While another version of ``cteg_core`` runs than the one that came with this add-on, only a panel that asks for a
+    restart is added.
     """
-    _check_core()
+    global _waits_for_restart
+    from . import restart
+
+    sentence = restart.sentence_of(Path(__file__).parent)
+    _waits_for_restart = bool(sentence)
+    if sentence:
+        restart.register(sentence)
+        return
     from . import registration
 
     registration.register()
@@ -23,21 +32,11 @@ def register() -> None:
 
 def unregister() -> None:
     """Take everything off again, and end the sidecar."""
+    from . import restart
+
+    if _waits_for_restart:
+        restart.unregister()
+        return
     from . import registration
 
     registration.unregister()
-
-
-def _check_core() -> None:
-    """Compare the running ``cteg_core`` with the wheel that was installed with the add-on.
-
-    Blender keeps an old wheel's modules until it is started again. In a checkout there is no wheel.
-    """
-    import cteg_core
-
-    wheels = [wheel.name.split("-")[1] for wheel in (Path(__file__).parent / "wheels").glob("cteg-*.whl")]
-    if wheels and cteg_core.__version__ not in wheels:
-        raise ImportError(
-            f"This CTEG add-on came with version {wheels[0]} of its core, but {cteg_core.__version__} is running: "
-            "restart Blender."
-        )

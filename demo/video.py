@@ -17,7 +17,7 @@ import bpy
 from demo.engines import use_cycles, use_workbench, write_h264
 
 SIZE: Final = (512, 512)
-PROBE_SECONDS: Final = 60
+PROBE_SECONDS: Final = 150
 CYCLES_SAMPLES: Final = 2
 
 _PROBE: Final = """

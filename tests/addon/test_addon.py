@@ -15,7 +15,7 @@ import pytest
 
 import addon
 import cteg_core
-from addon import api, command, jobs, panels, performance
+from addon import api, command, jobs, panels, performance, restart
 from addon.operators import CTEG_OT_cancel
 from addon.operators.generate import why_not
 from addon.rig import build_rig, find_rig
@@ -59,15 +59,24 @@ class TestRegistration:
             assert not hasattr(bpy.types.Scene, "cteg")
             assert not hasattr(bpy.types, "CTEG_PT_line")
 
-    def test_a_core_of_another_version_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_core_of_another_version_asks_for_a_restart_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (tmp_path / "wheels").mkdir()
         (tmp_path / "wheels" / "cteg-9.9.9+hfeed-py3-none-any.whl").touch()
         monkeypatch.setattr(addon, "__file__", str(tmp_path / "__init__.py"))
-        with pytest.raises(ImportError, match=r"version 9\.9\.9\+hfeed of its core.*restart Blender"):
-            addon.register()
-        monkeypatch.setattr(cteg_core, "__version__", "9.9.9+hfeed")
         addon.register()
+        assert "version 9.9.9+hfeed of its core" in capsys.readouterr().err
+        assert hasattr(bpy.types, "CTEG_PT_restart")
+        assert not hasattr(bpy.types, "CTEG_PT_line")
         addon.unregister()
+        assert not hasattr(bpy.types, "CTEG_PT_restart")
+
+    def test_the_core_that_came_with_the_add_on_fits(self, tmp_path: Path) -> None:
+        (tmp_path / "wheels").mkdir()
+        (tmp_path / "wheels" / f"cteg-{cteg_core.__version__}-py3-none-any.whl").touch()
+        assert restart.sentence_of(tmp_path) == ""
+        assert restart.sentence_of(tmp_path / "a checkout") == ""
 
 
 class TestApi:
