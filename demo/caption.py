@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from addon import compat
 from demo.engines import use_cycles, write_png
 from demo.pixels import load_pixels
 
@@ -121,8 +122,7 @@ def _add_label(scene: bpy.types.Scene, label: Label) -> None:
 
 def _glowing(color: tuple[float, float, float]) -> bpy.types.Material:
     material = bpy.data.materials.new("Label")
-    material.use_nodes = True
-    tree: Any = material.node_tree
+    tree: Any = compat.node_tree_of(material)
     tree.nodes.clear()
     emission = tree.nodes.new("ShaderNodeEmission")
     emission.inputs["Color"].default_value = (*color, 1.0)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import bpy
 from mathutils import Vector
 
+from addon import compat
 from demo.engines import use_cycles
 
 FRAME_RATE: Final = 30
@@ -99,8 +100,7 @@ def _add_backdrop(scene: bpy.types.Scene, middle: Vector, scale: float) -> None:
     mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
     material: Any = bpy.data.materials.new("Backdrop")
     material.diffuse_color = (*BACKDROP_COLOR, 1.0)
-    material.use_nodes = True
-    shader = material.node_tree.nodes["Principled BSDF"]
+    shader: Any = compat.node_tree_of(material).nodes["Principled BSDF"]
     shader.inputs["Base Color"].default_value = (*BACKDROP_COLOR, 1.0)
     shader.inputs["Roughness"].default_value = 1.0
     mesh.materials.append(material)
@@ -113,7 +113,8 @@ def _add_backdrop(scene: bpy.types.Scene, middle: Vector, scale: float) -> None:
 def _set_world(scene: bpy.types.Scene) -> None:
     world = scene.world or bpy.data.worlds.new("World")
     scene.world = world
-    world.use_nodes = True
+    if world.node_tree is None:
+        world.use_nodes = True
     tree: Any = world.node_tree
     background = tree.nodes["Background"]
     background.inputs["Color"].default_value = (*AMBIENT_COLOR, 1.0)
