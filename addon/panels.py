@@ -50,4 +50,4 @@ def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
     for sentence in outcome.sentences:
         for number, line in enumerate(textwrap.wrap(sentence, max(20, letters - 4))):
-            column.label(text=line, icon="NONE" if number else "ERROR" if outcome.failed else "INFO")
+            column.label(text=line, icon="BLANK1" if number else "ERROR" if outcome.failed else "INFO")

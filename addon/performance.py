@@ -99,8 +99,10 @@ def tick() -> float | None:
     if performance is None:
         return None
     try:
+        before = performance.job.progress
         if performance.job.tick() is JobState.RUNNING:
-            _redraw()
+            if performance.job.progress != before:
+                _redraw()
             return _TICK_SECONDS
         conclude(Outcome(_sentences(_bake(performance))))
     except CtegError as error:
@@ -145,4 +147,7 @@ def _redraw() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                area.tag_redraw()
+                # The sidebar alone: drawing the view itself may take long.
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
