@@ -29,7 +29,7 @@ _SNAP_SECONDS: Final = 0.6
 _OPENING_DECAY: Final = 3.2
 
 LID_CLOSING: Final[dict[str, float]] = {
-    "eyeSquint": 0.37, "cheekSquint": 0.23, "eyeLookDown": 0.18, "browDown": 0.07, "mouthSmile": 0.05,
+    "eyeSquint": 0.35, "cheekSquint": 0.225, "eyeLookDown": 0.234, "browDown": 0.066, "mouthSmile": 0.048,
 }  # fmt: skip
 """Share of the eye's opening that a full shape takes away, measured at the middle of the lids of the project's head."""
 LID_OPENING: Final = ("eyeWide", "eyeLookUp")

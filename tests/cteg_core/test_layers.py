@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from cteg_core.clip import Word
 from cteg_core.layers import LID_CLOSING, add_blinks, blink_closure
+from flame_rig.flame_model import pose_of_frames, posed_vertices
+from flame_rig.head import build_head
+from flame_rig.measures import measure_face
 from flame_rig.spaces import CTEG_HEAD_1
 
 BLINKS = [CTEG_HEAD_1.index("eyeBlinkLeft"), CTEG_HEAD_1.index("eyeBlinkRight")]
@@ -116,3 +119,14 @@ def test_wrong_input_is_refused() -> None:
         add_blinks(np.zeros((4, 52)), 30.0, 0)
     with pytest.raises(ValueError, match="frame rate"):
         add_blinks(np.zeros((4, 53)), 0.0, 0)
+
+
+def test_the_closing_shares_are_those_of_the_head() -> None:
+    head = build_head()
+    frames = np.zeros((len(LID_CLOSING) + 1, 53))
+    for row, shape in enumerate(LID_CLOSING, start=1):
+        frames[row, [CTEG_HEAD_1.index(shape + side) for side in ("Left", "Right")]] = 1.0
+    measured = measure_face(posed_vertices(head, frames[:, :50], pose_of_frames(head, frames), joints="identity"))
+    opening = measured.of("lid_upper_left") - measured.of("lid_lower_left")
+    rest = measured.rest_of("lid_upper_left") - measured.rest_of("lid_lower_left")
+    np.testing.assert_allclose(-opening[1:] / rest, list(LID_CLOSING.values()), atol=0.01)
