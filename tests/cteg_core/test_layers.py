@@ -86,7 +86,7 @@ def test_a_blink_on_a_resting_face_is_eye_blink_alone() -> None:
 
 
 def test_closed_lids_meet_whatever_else_they_do() -> None:
-    """By hand: squint 0.6 and cheek 0.5 take 0.6 * 0.35 + 0.5 * 0.225 = 0.3225 of the opening; the blink adds 0.6775."""
+    """Squint 0.6 and cheek 0.5 take 0.6 * 0.35 + 0.5 * 0.225 = 0.3225 of the opening; the blink adds 0.6775."""
     frames = np.zeros((600, 53), dtype=np.float32)
     frames[:, CTEG_HEAD_1.index("eyeSquintLeft")] = 0.6
     frames[:, CTEG_HEAD_1.index("cheekSquintLeft")] = 0.5
