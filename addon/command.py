@@ -104,4 +104,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _show(progress: JobProgress) -> None:
-    print(f"cteg: {progress.message}, {progress.frames} frames", file=sys.stderr)
+    frames = f", {progress.frames} frames" if progress.frames else ""
+    print(f"cteg: {progress.message}{frames}", file=sys.stderr)
