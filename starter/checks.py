@@ -18,6 +18,8 @@ from starter.requirements import CHECKOUT
 
 STEP_SECONDS: Final = 900
 """A step that takes longer is ended and counts as failed."""
+STEP_SILENCE: Final = 30
+"""Seconds without a line after which a step says that it goes on."""
 
 NUMERIC_TESTS: Final = ("tests/flame_rig", "tests/cteg_core", "tests/starter")
 BLENDER_TESTS: Final = ("tests/addon", "tests/flame_rig", "tests/demo")
@@ -163,7 +165,12 @@ def _run(step: Step) -> Tally:
         report = Path(scratch) / "report.xml"
         extra = (f"--junitxml={report}",) if step.is_pytest else ()
         done = run_command(
-            (*step.command, *extra), step.title, seconds=STEP_SECONDS, environment=step.environment, folder=CHECKOUT
+            (*step.command, *extra),
+            step.title,
+            seconds=STEP_SECONDS,
+            silence=STEP_SILENCE,
+            environment=step.environment,
+            folder=CHECKOUT,
         )
         if not step.is_pytest:
             return Tally(passed=1) if done.code == 0 else Tally(failed=1)

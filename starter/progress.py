@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 SILENCE_SECONDS: Final = 4.0
-"""How long a command may be silent before a sign of life is printed."""
+"""How long a command may be silent before a sign of life is printed, where nothing else is said."""
 
 TIMED_OUT: Final = 124
 """The return code of a command that was stopped for taking too long (as GNU timeout has it)."""
@@ -49,6 +49,7 @@ def run_command(
     title: str,
     *,
     seconds: float,
+    silence: float = SILENCE_SECONDS,
     show: Callable[[str], str | None] = show_all,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
@@ -60,6 +61,7 @@ def run_command(
         command: the argument list; no shell is involved.
         title: what is being done, for the sign of life.
         seconds: the command and its children are ended after this time.
+        silence: seconds without a printed line after which a sign of life is given.
         show: returns what to print for a line of output, or None for nothing.
         environment: variables set on top of the inherited ones.
         folder: where to run.
@@ -93,9 +95,9 @@ def run_command(
                 output.append(f"{title}: stopped after {seconds:.0f} s.")
                 return Finished(TIMED_OUT, tuple(output), time.monotonic() - started)
             try:
-                line = lines.get(timeout=max(0.01, min(left, spoken + SILENCE_SECONDS - time.monotonic())))
+                line = lines.get(timeout=max(0.01, min(left, spoken + silence - time.monotonic())))
             except queue.Empty:
-                if time.monotonic() - spoken >= SILENCE_SECONDS:
+                if time.monotonic() - spoken >= silence:
                     say(f"    ... {title} ({time.monotonic() - started:.0f} s)")
                     spoken = time.monotonic()
                 continue

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from starter import progress
 from starter.cli import main
 from starter.environments import python_of_blender
 from starter.libraries import DEBIAN_PACKAGES, missing_libraries, missing_sentence
@@ -114,9 +113,6 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path
     assert not alive.exists()
 
 
-def test_a_silent_command_gives_signs_of_life(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.05)
-    run_command([sys.executable, "-c", "import time; time.sleep(0.5)"], "thinking", seconds=60)
+def test_a_silent_command_gives_signs_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+    run_command([sys.executable, "-c", "import time; time.sleep(0.5)"], "thinking", seconds=60, silence=0.05)
     assert "... thinking" in capsys.readouterr().out
