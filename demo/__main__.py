@@ -16,12 +16,15 @@ from typing import Final
 import bpy
 
 from addon import api
+from addon.api import scene_fps
 from demo.console import Console
-from demo.sheet import Take, write_sheet
-from demo.stage import set_stage, show_camera_view
+from demo.sheet import write_sheet
+from demo.stage import show_camera_view
+from demo.takes import START_FRAME, Take, describe, empty_scene, staged_head, take_of
 from demo.video import workbench_renders, write_video
 
-START_FRAME: Final = 1
+MAX_VIDEO_FRAMES: Final = 1800
+"""A minute; a chapter of text would render for hours."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,7 @@ def run(wish: Wish, console: Console) -> list[Path]:
         OSError: a file cannot be written.
     """
     wish.folder.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    assert scene is not None
+    scene = empty_scene()
     with console.step("Generating the performance"):
         clips = api.generate(
             wish.text, seed=wish.seed, takes=wish.takes, on_progress=lambda progress: console.sign(progress.message)
@@ -102,9 +103,7 @@ def run(wish: Wish, console: Console) -> list[Path]:
         for note in clip.notes:
             console.say(f"    {note}")
     with console.step("Building the head and baking"), console.blender_silenced():
-        rig = api.add_head()
-        set_stage(scene, rig.mesh)
-        scene.frame_start = scene.frame_end = START_FRAME
+        rig = staged_head(scene)
         baked = api.bake_takes(clips, rig, start_frame=START_FRAME)
         scene.frame_set(START_FRAME)
         show_camera_view(bpy.data.screens)
@@ -115,24 +114,23 @@ def run(wish: Wish, console: Console) -> list[Path]:
     for number, clip in enumerate(clips):
         paths.append(wish.path(".clip.json", number))
         paths[-1].write_text(clip.to_json(), encoding="utf-8")
+    takes = [take_of(clip, rig) for clip in clips]
     if wish.render:
         with console.step("Rendering the contact sheet"), console.blender_silenced():
             paths.append(wish.path(".png"))
             write_sheet(
                 scene,
-                [_shown(clip, rig) for clip in clips],
+                takes,
                 clips[0].text,
                 paths[-1],
                 lambda done, total: console.sign(f"picture {done} of {total}"),
             )
     if wish.video:
-        paths += _videos(wish, clips, rig, scene, console)
+        paths += _videos(wish, takes, scene, console)
     return paths
 
 
-def _videos(
-    wish: Wish, clips: Sequence[api.ExpressionClip], rig: api.Rig, scene: bpy.types.Scene, console: Console
-) -> list[Path]:
+def _videos(wish: Wish, takes: Sequence[Take], scene: bpy.types.Scene, console: Console) -> list[Path]:
     with console.step("Rendering the video"):
         with tempfile.TemporaryDirectory() as folder:
             workbench = workbench_renders(Path(folder))
@@ -142,12 +140,17 @@ def _videos(
                 "so the video is made with Cycles, which takes longer."
             )
         paths = []
-        for number, clip in enumerate(clips):
-            _shown(clip, rig).show()
+        for number, take in enumerate(takes):
+            last = take.play()
             scene.frame_start = START_FRAME
-            scene.frame_end = last = START_FRAME + len(clip.frames) - 1
+            scene.frame_end = min(last, START_FRAME + MAX_VIDEO_FRAMES - 1)
+            if scene.frame_end < last:
+                console.say(
+                    f"    The line is long: the video shows its first {MAX_VIDEO_FRAMES / scene_fps(scene):.0f} s, "
+                    "and demo.blend holds all of it."
+                )
             paths.append(wish.path(".mp4", number))
-            sign = partial(_sign_of_frame, console, last)
+            sign = partial(_sign_of_frame, console, scene.frame_end)
             with console.blender_silenced():
                 write_video(scene, paths[-1], workbench=workbench, on_frame=sign)
         return paths
@@ -155,30 +158,6 @@ def _videos(
 
 def _sign_of_frame(console: Console, last: int, frame: int) -> None:
     console.sign(f"frame {frame} of {last}")
-
-
-def _shown(clip: api.ExpressionClip, rig: api.Rig) -> Take:
-    """Return a take that can be made to play; the file is saved by then, so that another Action does no harm."""
-
-    def show() -> None:
-        api.bake(clip, rig, start_frame=START_FRAME, extend_range=False)
-
-    return Take(
-        frames=clip.frames,
-        show=show,
-        start=START_FRAME,
-        fps=clip.fps,
-        note=describe(clip),
-    )
-
-
-def describe(clip: api.ExpressionClip) -> str:
-    """Return a take in a line: its seed, its length and the emotion that was read."""
-    parts = [f"seed {clip.seed}", f"{clip.seconds:.1f} s"]
-    if clip.emotion is not None:
-        parts.append(", ".join(f"{label} {share:.2f}" for label, share in clip.emotion.strongest(2)))
-        parts.append(f"valence {clip.emotion.valence:+.2f}, arousal {clip.emotion.arousal:+.2f}")
-    return "  ·  ".join(parts)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from addon.api import scene_fps
 from demo.caption import Label, render_labels, text_height, wrapped
 from demo.engines import use_cycles, write_png
 from demo.moments import moments
 from demo.pixels import load_pixels, save_pixels
+from demo.takes import START_FRAME, Take
 
 GUTTER: Final = 6
 MARGIN: Final = 28
@@ -41,31 +43,17 @@ class Layout:
 
 
 ONE_TAKE: Final = Layout(columns=4, tile=384)
-MANY_TAKES: Final = Layout(columns=8, tile=256)
+ONE_ROW: Final = Layout(columns=8, tile=256)
 """A row per take."""
 
 
-@dataclass(frozen=True, eq=False)
-class Take:
-    """A take to show.
-
-    Attributes:
-        frames: ``float32 [T, 53]`` in ``cteg-head-1``; frame t plays at the scene's frame ``start + t``.
-        show: makes the head play it.
-        start: the scene's frame of the first.
-        fps: frames a second.
-        note: a line about it.
-    """
-
-    frames: NDArray[np.float32]
-    show: Callable[[], None]
-    start: int
-    fps: float
-    note: str
-
-
 def write_sheet(
-    scene: bpy.types.Scene, takes: Sequence[Take], text: str, path: Path, on_tile: Callable[[int, int], None]
+    scene: bpy.types.Scene,
+    takes: Sequence[Take],
+    text: str,
+    path: Path,
+    on_tile: Callable[[int, int], None],
+    layout: Layout | None = None,
 ) -> None:
     """Render the telling moments of some takes with Cycles and write them as one PNG.
 
@@ -75,8 +63,9 @@ def write_sheet(
         text: the line, written under the pictures.
         path: of the PNG.
         on_tile: told how many tiles are done, and of how many.
+        layout: of the tiles; None puts a single take on two rows and several takes on a row each.
     """
-    layout = ONE_TAKE if len(takes) == 1 else MANY_TAKES
+    layout = layout or (ONE_TAKE if len(takes) == 1 else ONE_ROW)
     labels: list[Label] = []
     tiles: list[NDArray[np.float32]] = []
     picks = [moments(take.frames) for take in takes]
@@ -85,11 +74,12 @@ def write_sheet(
     write_png(scene)
     with tempfile.TemporaryDirectory() as folder:
         for take, chosen in zip(takes, picks, strict=True):
-            take.show()
+            take.play()
             for index in chosen:
+                seconds = index / take.fps
                 left, top = _place(len(tiles), layout)
-                labels.append(Label(f"{index / take.fps:.1f} s", left + 10, top + 10, TIME_SIZE, FAINT_INK))
-                tiles.append(_render_tile(scene, take.start + index, Path(folder) / "tile.png"))
+                labels.append(Label(f"{seconds:.1f} s", left + 10, top + 10, TIME_SIZE, FAINT_INK))
+                tiles.append(_render_tile(scene, seconds, Path(folder) / "tile.png"))
                 on_tile(len(tiles), total)
         rows = -(-len(tiles) // layout.columns)
         columns = layout.columns * (layout.tile + GUTTER) - GUTTER
@@ -114,8 +104,8 @@ def _place(number: int, layout: Layout) -> tuple[int, int]:
     return column * (layout.tile + GUTTER), row * (layout.tile + GUTTER)
 
 
-def _render_tile(scene: bpy.types.Scene, frame: int, path: Path) -> NDArray[np.float32]:
-    scene.frame_set(frame)
+def _render_tile(scene: bpy.types.Scene, seconds: float, path: Path) -> NDArray[np.float32]:
+    scene.frame_set(START_FRAME + round(seconds * scene_fps(scene)))
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
     return load_pixels(path)

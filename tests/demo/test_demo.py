@@ -20,7 +20,7 @@ from demo import sheet
 from demo.caption import width, wrapped
 from demo.moments import MOMENT_COUNT, moments
 from demo.pixels import load_pixels, save_pixels
-from demo.stage import set_stage
+from demo.takes import empty_scene, staged_head, take_of
 from flame_rig.spaces import CTEG_HEAD_1
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -89,24 +89,30 @@ def test_pixels_survive_a_file(tmp_path: Path) -> None:
 
 
 def test_the_sheet_shows_every_moment_of_every_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = sheet.Layout(columns=4, tile=32)
+    layout = sheet.Layout(columns=4, tile=64)
     monkeypatch.setattr(sheet, "ONE_TAKE", layout)
     monkeypatch.setattr(sheet, "SAMPLES", 1)
-    rig = api.add_head()
-    scene = bpy.context.scene
-    set_stage(scene, rig.mesh)
+    scene = empty_scene()
+    rig = staged_head(scene)
     frames = np.zeros((20, 53), dtype=np.float32)
     frames[:, 50] = 0.3 * np.sin(np.linspace(0, np.pi, 20))
-    clip = ExpressionClip(frames=frames, fps=30.0, space=rig.space, text="Ah.")
+    # At another rate than the scene's, so that moments are found by time and not by number.
+    clip = ExpressionClip(frames=frames, fps=10.0, space=rig.space, text="Ah.")
     told: list[int] = []
-    take = sheet.Take(frames, lambda: api.bake(clip, rig, start_frame=1) and None, 1, 30.0, "a note")
-    sheet.write_sheet(scene, [take], "Ah.", tmp_path / "sheet.png", lambda done, total: told.append(total - done))
+    sheet.write_sheet(
+        scene, [take_of(clip, rig)], "Ah.", tmp_path / "sheet.png", lambda done, total: told.append(total - done)
+    )
     assert told == [7, 6, 5, 4, 3, 2, 1, 0]
     pixels = load_pixels(tmp_path / "sheet.png")
     assert pixels.shape[1] == 4 * (layout.tile + sheet.GUTTER) - sheet.GUTTER
-    first, wide_open = pixels[:32, :32, :3], pixels[:32, -32:, :3]
-    assert first.std() > 0.05
-    assert np.abs(first - wide_open).max() > 0.1
+    # Above lies the label with the time; below, the mouth.
+    mouth = slice(40, layout.tile)
+    next_row = layout.tile + sheet.GUTTER
+    first = pixels[mouth, : layout.tile, :3]
+    fourth = pixels[mouth, -layout.tile :, :3]
+    last = pixels[next_row:, -layout.tile :, :3][mouth]
+    assert np.abs(first - fourth).max() > 0.1
+    assert np.abs(first - last).max() < 0.05
     assert bpy.data.scenes.get("Labels") is None
 
 
