@@ -29,7 +29,7 @@ def use_cycles(scene: Any, size: tuple[int, int], samples: int, *, denoised: boo
     cycles.use_denoising = denoised
     if denoised:
         cycles.denoiser = "OPENIMAGEDENOISE"
-        cycles.denoising_prefilter = "NONE" if quick else "ACCURATE"
+        cycles.denoising_prefilter = "NONE" if quick else "FAST"
     if quick:
         cycles.max_bounces = _CYCLES_QUICK_BOUNCES
 

@@ -31,7 +31,7 @@ LINE_COLUMNS: Final = 74
 LINE_COUNT: Final = 3
 NOTE_SIZE: Final = 24
 TIME_SIZE: Final = 20
-SAMPLES: Final = 12
+SAMPLES: Final = 8
 
 
 @dataclass(frozen=True)
