@@ -92,7 +92,7 @@ class ConditionEmbedding(nn.Module):
 
 
 class UtteranceEncoder(nn.Module):
-    """q(u | performance, emotion): the latent that makes takes differ as performances.
+    """q(u | performance, emotion) and p(u | emotion): the latent that makes takes differ as performances.
 
     The target is averaged over eight equal segments of its own length, with each segment's spread,
     so that the latent can say how strongly, how early and how lopsidedly a line is acted.
@@ -106,6 +106,21 @@ class UtteranceEncoder(nn.Module):
         )
         self.mean = nn.Linear(config.d_model, config.utterance_latent)
         self.log_variance = nn.Linear(config.d_model, config.utterance_latent)
+        self.prior_body = nn.Sequential(
+            nn.Linear(config.emotion_width + 1, config.d_model), nn.GELU(), nn.Linear(config.d_model, config.d_model)
+        )
+        self.prior_mean = nn.Linear(config.d_model, config.utterance_latent)
+        self.prior_log_variance = nn.Linear(config.d_model, config.utterance_latent)
+
+    def prior(self, conditions: Conditions) -> Gaussian:
+        """Return p(u | emotion) ``[B, U]``.
+
+        Were the prior blind to the emotion, the latent would learn to carry it, and a drawn one would act another
+        emotion than the line's.
+        """
+        known = conditions.emotion_known.unsqueeze(-1)  # [B, 1]
+        body = self.prior_body(torch.cat((conditions.emotion * known, known), -1))
+        return Gaussian(self.prior_mean(body), self.prior_log_variance(body).clamp(-8.0, 4.0))
 
     def forward(self, conditions: Conditions) -> Gaussian:
         """Return the posterior ``[B, U]``; raises ValueError without a target."""

@@ -96,7 +96,7 @@ def decode(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool] = l
     caches = network.start(lines.text, longest + 2)
     utterance = torch.stack([draw.utterance for draw in lines.draws]).to(device)
     noise = torch.stack([draw.latent for draw in lines.draws]).to(device) * lines.temperature  # [B, L+1, Z]
-    condition = network.conditions(lines.conditions, utterance)  # [B, L+1, D]
+    condition = network.condition(lines.conditions, utterance)  # [B, L+1, D]
     threshold = np.array([draw.stop_threshold for draw in lines.draws])
     least, most = np.array(lines.least), np.array(lines.most)
     running = np.ones(len(lines.draws), dtype=bool)

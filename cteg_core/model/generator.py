@@ -312,7 +312,8 @@ def part_conditions(
         plan=plan.to(device),
         elapsed=times.expand(len(parts), positions).to(device),
         remaining=remaining.to(device),
-        remaining_known=_flags([part.fixed_length for part in parts], device),
+        # The plan says when the line should end; the stop head says when it does.
+        remaining_known=torch.ones(len(parts), device=device),
         returns_to_rest=_flags([part.last for part in parts], device),
     )
 

@@ -31,7 +31,7 @@ class TeacherForced:
         kl: ``[B, L - 1, Z]`` nats, the mean over layers.
         guided: ``[B, L - 1, 53]``, the target-guided head's prediction from the prior's latent.
         stop_logits: ``[B, L]`` that the line ends with the predicted frame; None without the head.
-        utterance: posterior of the utterance latent ``[B, U]``; None without one.
+        utterance, utterance_prior: posterior and prior of the utterance latent ``[B, U]``; None without one.
     """
 
     frames: Tensor
@@ -39,6 +39,7 @@ class TeacherForced:
     guided: Tensor
     stop_logits: Tensor | None
     utterance: Gaussian | None
+    utterance_prior: Gaussian | None
 
 
 class CtegNetwork(nn.Module):
@@ -100,11 +101,14 @@ class CtegNetwork(nn.Module):
             use_posterior: take latents from the posterior (training) or the prior (evaluation).
             sample: draw the latents (and readout noise); False takes their means.
         """
-        condition, utterance = None, None
+        condition, utterance, utterance_prior = None, None, None
         if conditions is not None:
             drawn = conditions.utterance
             if self.utterance_encoder is not None and drawn is None:
-                utterance = self.utterance_encoder(conditions)
+                utterance, utterance_prior = (
+                    self.utterance_encoder(conditions),
+                    self.utterance_encoder.prior(conditions),
+                )
                 drawn = utterance.sample(torch.randn_like(utterance.mean) if sample else None)
             condition = self.conditions(conditions, drawn)
         hidden = self.embed(frames, markers, condition)
@@ -117,7 +121,17 @@ class CtegNetwork(nn.Module):
             hidden = hidden + self.config.readout_noise * torch.randn_like(hidden)
         stop_logits = None if self.stop is None else self.stop(hidden).squeeze(-1)
         kl = torch.stack(divergences).mean(0)  # [B, L - 1, Z]
-        return TeacherForced(self.readout(hidden), kl, self.guided_readout(guided), stop_logits, utterance)
+        return TeacherForced(
+            self.readout(hidden), kl, self.guided_readout(guided), stop_logits, utterance, utterance_prior
+        )
+
+    def condition(self, conditions: Conditions, utterance_noise: Tensor) -> Tensor:
+        """Return what decoding adds to its inputs, ``[B, L, D]``; ``utterance_noise`` is standard normal ``[B, U]``."""
+        utterance = None
+        if self.utterance_encoder is not None:
+            utterance = self.utterance_encoder.prior(conditions).sample(utterance_noise)
+        embedded: Tensor = self.conditions(conditions, utterance)
+        return embedded
 
     def start(self, text: Tensor, capacity: int) -> list[LayerCache]:
         """Return empty caches for decoding ``capacity`` positions of the given lines."""

@@ -25,17 +25,26 @@ class Dropout:
         text: chance that a line's text is masked.
         emotion: chance that its emotion condition is withheld.
         length: chance that its remaining time is withheld.
-        frames: chance for each past frame to be blanked, so that conditions are not ignored in
-            favour of copying the last frame.
-        frame_noise: largest deviation (normalised units) of noise on past frames, drawn for each
-            line: the network then learns to come back from its own errors.
+        frames: chance for each past frame to be blanked.
+        history: chance for a line's past to be shown at a wrong strength, ``HISTORY_SCALE`` of the true one.
+        no_history: chance for a line's past to be hidden altogether.
+        frame_noise: largest deviation (normalised units) of noise on past frames, drawn for each line.
+
+    A performance is smooth, so copying the last frame nearly always predicts the next one; a network that
+    learns to copy never begins to act when it is left to itself. With a past that lies about its strength it has to
+    take the strength from the conditions, and only the course of things from the past.
     """
 
     text: float = 0.1
     emotion: float = 0.15
-    length: float = 0.5
+    length: float = 0.2
     frames: float = 0.1
-    frame_noise: float = 0.15
+    history: float = 0.5
+    no_history: float = 0.25
+    frame_noise: float = 0.3
+
+
+HISTORY_SCALE = (0.0, 1.4)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Batch:
     stop: Tensor
 
 
-NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0)
+NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def make_batch(
@@ -136,7 +145,11 @@ def _disturbed(frames: Tensor, dropout: Dropout, generator: torch.Generator) -> 
     amount = torch.rand(count, 1, 1, generator=generator) * dropout.frame_noise
     noise = torch.randn(frames.shape, generator=generator) * amount
     kept = _kept(count * positions, dropout.frames, generator).view(count, positions, 1)
-    return (frames + noise) * kept
+    low, high = HISTORY_SCALE
+    lies = low + (high - low) * torch.rand(count, generator=generator)
+    scale = torch.where(_kept(count, dropout.history, generator).bool(), torch.ones(count), lies)
+    scale = scale * _kept(count, dropout.no_history, generator)
+    return (frames * scale[:, None, None] + noise) * kept
 
 
 def _kept(count: int, chance_of_dropping: float, generator: torch.Generator) -> Tensor:

@@ -21,6 +21,8 @@ class LossConfig:
 
     Attributes:
         jaw_weight: factor on the jaw's three numbers (official: 5).
+        squared_weight: on the squared distance, added to the distance (official: 0). The distance alone is
+            least at a median: of onsets that may come at any time, it would learn that none comes now.
         kl_weight: on the per-frame latents' KL.
         kl_mean_over_latent: average the KL over the latent's dimensions (official) or sum it.
         guided_weight: on the target-guided loss L_g (official: 1).
@@ -31,17 +33,19 @@ class LossConfig:
     """
 
     jaw_weight: float = 2.0
-    kl_weight: float = 0.15
+    squared_weight: float = 0.2
+    kl_weight: float = 1.0
     kl_mean_over_latent: bool = False
     guided_weight: float = 0.5
-    velocity_weight: float = 1.0
+    velocity_weight: float = 0.3
     stop_weight: float = 1.0
-    utterance_weight: float = 0.02
-    utterance_free_nats: float = 0.5
+    utterance_weight: float = 0.05
+    utterance_free_nats: float = 0.25
 
 
 OFFICIAL_LOSS: Final = LossConfig(
     jaw_weight=5.0,
+    squared_weight=0.0,
     kl_weight=1.0,
     kl_mean_over_latent=True,
     guided_weight=1.0,
@@ -65,11 +69,15 @@ class LossTerms:
 
 
 def frame_distance(predicted: Tensor, target: Tensor, mask: Tensor, config: LossConfig) -> Tensor:
-    """Return the mean Euclidean distance (not squared) of frames ``[B, L, 53]`` where ``mask`` is True."""
+    """Return the mean Euclidean distance of frames ``[B, L, 53]`` where ``mask`` is True.
+
+    The distance is not squared, as in the official code; ``config.squared_weight`` adds its square.
+    """
     weight = torch.ones(predicted.shape[-1], device=predicted.device)
     weight[JAW] = config.jaw_weight
     # The gradient of a norm at 0 is not a number; the small term keeps a perfect frame harmless.
-    distance = (((predicted - target) * weight).square().sum(-1) + 1e-12).sqrt()  # [B, L]
+    squared = ((predicted - target) * weight).square().sum(-1)  # [B, L]
+    distance = (squared + 1e-12).sqrt() + config.squared_weight * squared
     return (distance * mask).sum() / mask.sum().clamp_min(1)
 
 
@@ -79,10 +87,9 @@ def kl_term(kl: Tensor, mask: Tensor, config: LossConfig) -> Tensor:
     return (reduced * mask).sum() / mask.sum().clamp_min(1)
 
 
-def utterance_kl(posterior: Gaussian, config: LossConfig) -> Tensor:
-    """Return KL(q(u) || N(0, 1)) beyond the free nats, summed over dimensions, mean over the batch."""
-    standard = Gaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.log_variance))
-    per_dimension = kl_divergence(posterior, standard).mean(0)  # [U]
+def utterance_kl(posterior: Gaussian, prior: Gaussian, config: LossConfig) -> Tensor:
+    """Return KL(q(u) || p(u | emotion)) beyond the free nats, summed over dimensions, mean over the batch."""
+    per_dimension = kl_divergence(posterior, prior).mean(0)  # [U]
     return (per_dimension - config.utterance_free_nats).clamp_min(0.0).sum()
 
 
@@ -105,8 +112,8 @@ def training_loss(output: TeacherForced, gold: Tensor, mask: Tensor, stop: Tenso
     if output.stop_logits is not None:
         each = F.binary_cross_entropy_with_logits(output.stop_logits, stop, reduction="none")
         stop_loss = (each * mask).sum() / mask.sum().clamp_min(1)
-    if output.utterance is not None:
-        utterance = utterance_kl(output.utterance, config)
+    if output.utterance is not None and output.utterance_prior is not None:
+        utterance = utterance_kl(output.utterance, output.utterance_prior, config)
     total = (
         reconstruction
         + config.guided_weight * guided

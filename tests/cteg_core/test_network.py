@@ -79,7 +79,9 @@ def test_cached_decoding_equals_teacher_forcing_on_its_own_frames(kind: str) -> 
         plan=torch.cat((padded.plan, torch.zeros(3, 1, config.plan_width)), 1),
         elapsed=torch.arange(count + 2).expand(3, count + 2) / 30,
         remaining=torch.cat((padded.remaining, torch.zeros(3, 1)), 1),
-        utterance=torch.stack([draw.utterance for draw in lines.draws]),
+        utterance=network.utterance_encoder.prior(lines.conditions).sample(
+            torch.stack([draw.utterance for draw in lines.draws])
+        ),
     )
     with torch.no_grad():
         again = network(inputs, markers, mask, lines.text, lines.text_mask, padded, use_posterior=False, sample=False)

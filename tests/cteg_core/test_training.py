@@ -152,11 +152,16 @@ def test_distance_by_hand() -> None:
     predicted[0, 0, 0], predicted[0, 0, 50] = 3.0, 2.0  # weighted: (3, 4) -> 5
     predicted[0, 1] = 100.0
     mask = torch.tensor([[True, False]])
-    assert float(frame_distance(predicted, gold, mask, LossConfig(jaw_weight=2.0))) == pytest.approx(5.0)
+    assert float(
+        frame_distance(predicted, gold, mask, LossConfig(jaw_weight=2.0, squared_weight=0.0))
+    ) == pytest.approx(5.0)
+    assert float(
+        frame_distance(predicted, gold, mask, LossConfig(jaw_weight=2.0, squared_weight=0.2))
+    ) == pytest.approx(10.0)
 
 
 def test_dropout_hides_whole_conditions(data: TrainData) -> None:
-    always = Dropout(text=1.0, emotion=1.0, length=1.0, frames=1.0, frame_noise=0.0)
+    always = Dropout(text=1.0, emotion=1.0, length=1.0, frames=1.0, history=0.0, no_history=0.0, frame_noise=0.0)
     batch = data.batch([0, 1, 2], always, torch.Generator().manual_seed(0))
     assert batch.text.abs().sum() == 0
     assert batch.conditions.emotion_known.sum() == 0
