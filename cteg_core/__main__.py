@@ -93,6 +93,13 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _model_arguments(parser)
 
 
+def _import_emoava_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", required=True, help="what the official code saved")
+    parser.add_argument("--dataset", type=Path, metavar="DIR", required=True, help="folder with stage1_mean.npy")
+    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="folder with bert-base-cased's vocab.txt")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder to make")
+
+
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("serve", "be a sidecar: answer requests on standard input and output", _serve_arguments,
             "cteg_core.commands.serve:run"),
@@ -104,6 +111,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
             "cteg_core.commands.train:run"),
     Command("evaluate", "measure what a checkpoint's performances show", _evaluate_arguments,
             "cteg_core.commands.evaluate:run"),
+    Command("import-emoava", "turn an official checkpoint into ours, without running its pickle",
+            _import_emoava_arguments, "cteg_core.commands.import_emoava:run"),
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.network import CtegNetwork
 
 CHECKPOINT_FORMAT: Final = 1
+EMOAVA_FORMAT: Final = "emoava-1"
+"""What `import-emoava` writes: an official network with its own text encoder, read by `cteg_core.emoava.loading`."""
 WEIGHTS_NAME: Final = "model.safetensors"
 CONFIG_NAME: Final = "config.json"
 MAX_WEIGHTS_BYTES: Final = 4 << 30
@@ -157,6 +159,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"There is no checkpoint at {path.parent}: {error}") from None
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from None
+    if isinstance(record, dict) and record.get("format") == EMOAVA_FORMAT:
+        raise CheckpointError(
+            f"{path.parent} was imported from EmoAva: such checkpoints can be loaded with "
+            "cteg_core.emoava.loading.load_emoava, and not be performed yet."
+        )
     if not isinstance(record, dict) or record.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT} that this version can read.")
     return record
