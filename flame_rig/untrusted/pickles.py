@@ -16,8 +16,9 @@ DEFAULT_LIMITS: Final = Limits()
 def read_pickle(path: Path, vocabulary: Vocabulary = NUMPY_DATA, limits: Limits = DEFAULT_LIMITS) -> object:
     """Return the value in a pickle file of any protocol.
 
-    Python 2's byte strings become text by Latin-1 (protocol 0's must be ASCII). Arrays are numpy's; ``OrderedDict`` becomes a ``dict``; what
-    ``vocabulary`` lets pass as a stand-in becomes a :class:`~flame_rig.untrusted.stand_ins.StandIn`.
+    Python 2's byte strings become text by Latin-1 (protocol 0's must be ASCII). Arrays are numpy's; ``OrderedDict``
+    becomes a ``dict``; what ``vocabulary`` lets pass as a stand-in becomes a
+    :class:`~flame_rig.untrusted.stand_ins.StandIn`.
 
     Raises:
         UntrustedFileError: the pickle is damaged, too large, or names what ``vocabulary`` does not hold.
