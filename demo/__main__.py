@@ -108,6 +108,7 @@ def run(wish: Wish, console: Console) -> list[Path]:
         scene.frame_set(START_FRAME)
         show_camera_view(bpy.data.screens)
         paths = [wish.path(".blend")]
+        bpy.context.preferences.filepaths.save_version = 0  # no demo.blend1 beside an older demo
         bpy.ops.wm.save_as_mainfile(filepath=str(paths[0]), compress=True, relative_remap=False)
     for note in dict.fromkeys(note for take in baked for note in take.notes):
         console.say(f"    {note}")
