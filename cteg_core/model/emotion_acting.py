@@ -12,8 +12,8 @@ from cteg_core.emotion import EMOTION_LABELS, EmotionRead
 NEUTRAL: Final = EMOTION_LABELS.index("neutral")
 ACTED: Final = 0.9
 """Strength given to the strongest emotion of a line, as the corpus gives its labels."""
-FAINT: Final = 0.3
-"""An emotion read fainter than this, on a line that reads as neutral, is not acted."""
+FAINT: Final = 0.5
+"""On a line that reads as neutral, an emotion below its own threshold (one half, once calibrated) is not acted."""
 
 
 def calibrated(probabilities: NDArray[np.floating], thresholds: NDArray[np.floating]) -> NDArray[np.float64]:
