@@ -108,7 +108,7 @@ def run(wish: Wish, console: Console) -> list[Path]:
         scene.frame_set(START_FRAME)
         show_camera_view(bpy.data.screens)
         paths = [wish.path(".blend")]
-        bpy.context.preferences.filepaths.save_version = 0  # no demo.blend1 beside an older demo
+        _keep_no_backup()
         bpy.ops.wm.save_as_mainfile(filepath=str(paths[0]), compress=True, relative_remap=False)
     for note in dict.fromkeys(note for take in baked for note in take.notes):
         console.say(f"    {note}")
@@ -129,6 +129,13 @@ def run(wish: Wish, console: Console) -> list[Path]:
     if wish.video:
         paths += _videos(wish, takes, scene, console)
     return paths
+
+
+def _keep_no_backup() -> None:
+    """Leave no demo.blend1 when a demo is made again in the same folder."""
+    preferences = bpy.context.preferences
+    assert preferences is not None
+    preferences.filepaths.save_version = 0
 
 
 def _videos(wish: Wish, takes: Sequence[Take], scene: bpy.types.Scene, console: Console) -> list[Path]:
