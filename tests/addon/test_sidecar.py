@@ -171,9 +171,9 @@ CRASHES = {
     ),
     "endless": (
         "while True: sys.stdout.write('x' * 65536)",
-        "The sidecar did not answer within 2 s of its start. Check the sidecar's command: ",
+        "The sidecar did not answer within 6 s of its start. Check the sidecar's command: ",
     ),
-    "silent": ("sys.stdin.read()", "The sidecar did not answer within 2 s of its start. Check the sidecar's command: "),
+    "silent": ("sys.stdin.read()", "The sidecar did not answer within 6 s of its start. Check the sidecar's command: "),
     "wrong version": (
         'print(\'{"jsonrpc":"2.0","id":1,"result":{"protocol":1,"version":"9.9.9"}}\', flush=True); sys.stdin.read()',
         f"The sidecar is CTEG 9.9.9, but this is {__version__}: restart Blender, and if that does not help",
@@ -193,7 +193,7 @@ CRASHES = {
 def test_a_sidecar_that_does_not_start_says_why_and_the_next_line_is_performed(fault: str, faulty_once) -> None:  # type: ignore[no-untyped-def]
     body, said = CRASHES[fault]
     slow = fault in ("silent", "endless")
-    client = faulty_once(body, Deadlines(hello=2) if slow else PATIENCE)
+    client = faulty_once(body, Deadlines(hello=6) if slow else PATIENCE)
     job = performed(client, "any line", "not tried")
     assert job.state is JobState.FAILED
     assert len(job.errors) == 1
@@ -207,7 +207,7 @@ def test_a_sidecar_that_does_not_start_says_why_and_the_next_line_is_performed(f
     ("text", "deadlines", "said"),
     [
         ("die in mid stream", PATIENCE, "The sidecar ended by itself (exit status 7). Try again: the sidecar is"),
-        ("hang in mid stream", Deadlines(generate=1.5), "The sidecar was silent for 1.5 s, and was stopped. Try again"),
+        ("hang in mid stream", Deadlines(generate=5), "The sidecar was silent for 5 s, and was stopped. Try again"),
     ],
 )
 def test_a_sidecar_lost_in_mid_stream_is_started_anew(text: str, deadlines: Deadlines, said: str) -> None:
