@@ -68,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     test = commands.add_parser("test", help="style, types and tests; other arguments go to pytest")
     test.add_argument("--blender", metavar="X.Y.Z,...", default="", help="releases of Blender to test on as well")
     test.add_argument("--all-blenders", action="store_true", help=f"the same as --blender {','.join(ALL_BLENDERS)}")
-    build = commands.add_parser("build", help="build the extension's zip and have Blender validate it")
+    build = commands.add_parser("build", help="build the extension's zip, and the sidecar it talks to")
     build.add_argument("--out", type=Path, default=CHECKOUT / "dist", help="folder for the zip (default: dist)")
+    build.add_argument("--zip-only", action="store_true", help="do not make the sidecar that the zip will talk to")
     commands.add_parser("env", help="print the interpreters that were made, as JSON")
     return parser
 
@@ -122,4 +123,7 @@ def _build(options: argparse.Namespace) -> int:
     extension = build_addon.write_extension(build_addon.read_sources(), options.out.resolve())
     build_addon.validate(extension, validator)
     say(f"{extension} ({extension.stat().st_size / 1e6:.1f} MB), accepted by Blender's validator")
+    if not options.zip_only:
+        # The add-on refuses a sidecar of another build, so the two are made together.
+        say(f"Its sidecar, for the add-on's preferences: {shlex.join(sidecar_command(sidecar_python()))}")
     return 0
