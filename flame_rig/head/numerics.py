@@ -57,7 +57,9 @@ class Pchip:
         weight_left, weight_right = 2 * step[1:] + step[:-1], step[1:] + 2 * step[:-1]
         same_sign = left * right > 0
         safe_left, safe_right = np.where(same_sign, left, 1.0), np.where(same_sign, right, 1.0)
-        mean = (weight_left + weight_right) / (weight_left / safe_left + weight_right / safe_right)
+        # A secant next to nothing overflows to infinity here, and its mean is then 0, as it should be.
+        with np.errstate(over="ignore"):
+            mean = (weight_left + weight_right) / (weight_left / safe_left + weight_right / safe_right)
         inner = np.where(same_sign, mean, 0.0)
         first = _end_slope(step[0], step[1], secant[0], secant[1])
         last = _end_slope(step[-1], step[-2], secant[-1], secant[-2])
