@@ -29,9 +29,7 @@ class Offset:
     left: Array
 
     def __add__(self, other: Offset) -> Offset:
-        return Offset(
-            self.out + other.out, self.up + other.up, self.forward + other.forward, self.left + other.left
-        )
+        return Offset(self.out + other.out, self.up + other.up, self.forward + other.forward, self.left + other.left)
 
     def scaled(self, factor: Array) -> Offset:
         """Return the move times a factor ``[N]``."""

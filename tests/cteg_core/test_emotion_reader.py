@@ -82,9 +82,7 @@ def test_half_a_face_reads_the_same_and_less_surely(emotion: str) -> None:
 
 def test_finds_the_apex_in_a_performance_and_looks_past_speech() -> None:
     rise = np.sin(np.linspace(0, np.pi, 31))
-    faces = [
-        {"browDown": 0.9 * rise[i], "mouthPress": 0.6 * rise[i], "jawOpen": 0.3 * (i % 4 == 0)} for i in range(31)
-    ]
+    faces = [{"browDown": 0.9 * rise[i], "mouthPress": 0.6 * rise[i], "jawOpen": 0.3 * (i % 4 == 0)} for i in range(31)]
     scores = read_emotion(performance([{}] * 15 + faces + [{}] * 15))
     assert scores.strongest == "anger"
     assert scores.apex[0] <= 30 <= scores.apex[1]
