@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -97,15 +98,16 @@ def test_it_acts_the_emotion_and_without_the_emotion_falls_to_chance(
     chosen = lines()
     truth = [line.basic for line in chosen]
 
-    def balanced(performer: Generator, emotions: list[EmotionRead | None], of: list[TestLine]) -> float:
-        clips = perform_lines(performer, of, emotions, seed=11)
+    def balanced(performer: Generator, emotions: Sequence[EmotionRead | None]) -> float:
+        clips = perform_lines(performer, chosen, emotions, seed=11)
         return agreement(read_back([clip.frames for clip in clips]), truth).balanced
 
-    true = balanced(generator, [None] * len(chosen), chosen)
-    # Everything that tells the emotion comes from another line: three classes on, so that none keeps its own.
-    others = chosen[9:] + chosen[:9]
-    shuffled = balanced(generator, [None] * len(chosen), others)
-    masked = balanced(unconditional, [None] * len(chosen), chosen)
+    nothing = [None] * len(chosen)
+    reads = generator.read_emotion([line.text for line in chosen])
+    true = balanced(generator, nothing)
+    # Each line keeps its text and is given the emotion of a line three classes on.
+    shuffled = balanced(generator, reads[9:] + reads[:9])
+    masked = balanced(unconditional, nothing)
     assert true >= 0.5
     assert shuffled <= 0.25
     assert masked <= 0.3
