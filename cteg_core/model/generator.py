@@ -37,6 +37,8 @@ of it; what makes takes differ is the utterance latent, which is drawn at full s
 MIN_PART_FRAMES: Final = 3
 EASE_IN_FRAMES: Final = 5
 EASE_OUT_FRAMES: Final = 12
+JOIN_FRAMES: Final = 12
+"""A part takes over from where the last one ended within so many frames."""
 LEARNED_INTENSITY: Final = 1.3
 """The corpus holds intensities up to this; beyond it frames are scaled."""
 
@@ -206,7 +208,8 @@ class Generator:
             part = take.parts[rank]
             start = take.length / fps
             take.words += [replace(word, start=word.start + start, end=word.end + start) for word in part.plan.words]
-            take.frames.append(np.stack(decoded[row]))
+            frames = np.stack(decoded[row])
+            take.frames.append(_joined(take.frames[-1][-1], frames) if take.frames else frames)
             if rest := decoded[row][sent[row] :]:
                 yield FrameChunk(index, bases[row] + sent[row], _within_space(np.stack(rest)))
             take.stop_reason = "duration" if part.fixed_length else "stop-head" if stopped[row] else "limit"
@@ -347,6 +350,18 @@ def _eased(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     window[: rise + 1] *= _smoothstep(rise + 1)
     window[count - fall - 1 :] *= _smoothstep(fall + 1)[::-1]
     return frames * window[:, None]
+
+
+def _joined(last: NDArray[np.float32], frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Let ``frames`` ``[T, 53]`` go on from ``last`` ``[53]``: the gap between the two fades away.
+
+    The network knows its start frame, and still leaves it by up to a quarter of a smile in one frame.
+    """
+    fade = np.zeros(len(frames), dtype=np.float32)
+    count = min(JOIN_FRAMES, len(frames))
+    fade[:count] = _smoothstep(count + 1)[:0:-1]
+    joined: NDArray[np.float32] = frames + fade[:, None] * (last - frames[0])
+    return joined
 
 
 def _smoothstep(count: int) -> NDArray[np.float32]:

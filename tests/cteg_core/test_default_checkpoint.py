@@ -19,6 +19,7 @@ from cteg_core.performer import FinishedTake, TakeRequest
 from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
 from flame_rig.measures import measure_face
+from flame_rig.spaces import CTEG_HEAD_1
 
 GOOD_NEWS = (
     "I got the job! I really got it!",
@@ -139,6 +140,17 @@ def test_intensity_0_is_neutral_and_1_is_more_than_a_half(generator: Generator) 
     neutral, half, full = (reach(intensity) for intensity in (0.0, 0.5, 1.0))
     assert neutral < 0.5 * full
     assert half < full
+
+
+def test_a_smile_goes_on_where_one_part_of_a_long_line_ends_and_the_next_begins(generator: Generator) -> None:
+    controls = replace(SILENT, emotion=EmotionRead.of(joy=0.9))
+    text = " ".join(["we won and I can hardly believe it"] * 6) + "."  # 48 words: three parts
+    smile = [CTEG_HEAD_1.index("mouthSmileLeft"), CTEG_HEAD_1.index("mouthSmileRight")]
+    for seed in range(3):
+        clip = performed(generator, (text,), seed, controls)[0]
+        course = clip.frames[:, smile].mean(axis=1)
+        assert course.max() > 0.4
+        assert np.abs(np.diff(course)).max() < 0.2  # a part that began at rest would drop the whole smile at once
 
 
 def test_lines_end_by_themselves(generator: Generator) -> None:

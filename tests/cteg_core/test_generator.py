@@ -134,13 +134,6 @@ def test_every_word_of_a_long_text_is_performed_in_order(generator: Generator) -
     assert clip.words[-1].end <= clip.seconds + 1e-6
 
 
-def test_parts_follow_one_another_without_a_jump(generator: Generator) -> None:
-    clip = takes_of(generator, DialogueLine(" ".join(["tell me"] * MAX_PART_WORDS), controls=Controls(blinks=False)))[0]
-    steps = np.abs(np.diff(clip.frames, axis=0)).max(axis=1)
-    # The untrained network moves as it likes; a part that began at rest would stand out.
-    assert steps.max() < 6 * np.median(steps[steps > 0])
-
-
 def test_chunks_and_cancelling(generator: Generator) -> None:
     request = TakeRequest(DialogueLine("This line is long enough for more than one chunk of frames."), 0, 0)
     chunks = [e for e in generator.perform([request], lambda: False) if isinstance(e, FrameChunk)]
