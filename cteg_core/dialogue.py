@@ -158,7 +158,9 @@ def _parts(text: str, max_words: int, level: int) -> Iterator[str]:
             yield held
             held, held_words = "", 0
         if words > max_words:
-            yield from _parts(piece, max_words, level + 1)
+            # An apostrophe belongs to a word only between letters: cut off from them it counts for itself, and a
+            # piece that was one word may be two. Cutting between words once more then parts them.
+            yield from _parts(piece, max_words, min(level + 1, len(_BOUNDARIES) - 1))
         else:
             held, held_words = held + piece, held_words + words
     if held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cteg_core.clip import Controls
@@ -100,6 +100,9 @@ def test_parts_of_a_text_join_to_the_text_and_keep_to_the_limit(text: str, max_w
 
 
 @given(st.text(alphabet="ab,.;!? '。，字\U0001f600", max_size=300), st.integers(1, 9))
+@example("b'字", 1)
+@example("字'b", 1)
+@example("a" * 18 + "'b", 1)
 def test_parts_of_a_text_with_many_marks(text: str, max_words: int) -> None:
     parts = sentences(text, max_words)
     assert "".join(parts) == text
