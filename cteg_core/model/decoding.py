@@ -51,6 +51,25 @@ def _correlated(white: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance (Ho and Salimans 2022): how far each performance leans on what it was given.
+
+    A performance of strength w is decoded from two rows that share past frames, draws and time, and its frame is
+    ``without + w * (with - without)``: 0 ignores what is withheld here, 1 is decoding as usual (at no further cost),
+    beyond 1 overstates it. Its end is the row's with everything.
+
+    Attributes:
+        text, text_mask, conditions: as in :class:`Lines`, with that withheld which guidance strengthens.
+        strengths: w of each of the B performances, finite.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    conditions: Conditions
+    strengths: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Lines:
     """A batch of B performances to decode, over at most L frames.
 
@@ -61,6 +80,7 @@ class Lines:
         draws: B of them.
         least, most: frames before which a performance may not stop and at which it must.
         temperature: factor on the per-frame latent's noise.
+        guidance: None decodes every performance as usual.
     """
 
     text: Tensor
@@ -71,6 +91,7 @@ class Lines:
     least: tuple[int, ...]
     most: tuple[int, ...]
     temperature: float = 1.0
+    guidance: Guidance | None = None
 
 
 @dataclass(frozen=True)
@@ -92,32 +113,82 @@ class Step:
 def decode(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
     """Yield one :class:`Step` a frame until every performance has ended or ``cancelled()`` is True."""
     longest = max(lines.most)
-    device = lines.text.device
-    caches = network.start(lines.text, longest + 2)
-    utterance = torch.stack([draw.utterance for draw in lines.draws]).to(device)
-    noise = torch.stack([draw.latent for draw in lines.draws]).to(device) * lines.temperature  # [B, L+1, Z]
-    condition = network.condition(lines.conditions, utterance)  # [B, L+1, D]
+    rows = _rows(network, lines)
+    caches = network.start(rows.text, longest + 2)
     threshold = np.array([draw.stop_threshold for draw in lines.draws])
     least, most = np.array(lines.least), np.array(lines.most)
     running = np.ones(len(lines.draws), dtype=bool)
     survival = np.ones(len(lines.draws))
-    network.step(None, condition[:, :1], lines.text_mask, caches, noise[:, :1])
+    network.step(None, rows.condition[:, :1], rows.text_mask, caches, rows.noise[:, :1])
     frame = lines.start_frame
     for count in range(1, longest + 1):
         if cancelled():
             return
-        frame, stop_logit = network.step(
-            frame, condition[:, count : count + 1], lines.text_mask, caches, noise[:, count : count + 1]
+        now = slice(count, count + 1)
+        predicted, stop_logit = network.step(
+            rows.fed(frame), rows.condition[:, now], rows.text_mask, caches, rows.noise[:, now]
         )
+        frame = rows.guided(predicted)
         stopped = np.zeros_like(running)
         if stop_logit is not None:
-            hazard = torch.sigmoid(stop_logit).double().cpu().numpy()
+            hazard = torch.sigmoid(stop_logit[: len(running)]).double().cpu().numpy()
             survival = np.where(count >= least, survival * (1.0 - hazard), survival)
             stopped = running & (count >= least) & (survival < threshold)
         yield Step(frame.float().cpu().numpy(), running.copy(), stopped)
         running &= ~stopped & (count < most)
         if not running.any():
             return
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a decoding batch: one for each of B performances, then one more for each that is guided.
+
+    Attributes:
+        text, text_mask: ``[R, S, d_text]`` and ``bool [R, 1, S]``.
+        condition: ``[R, L, D]``.
+        noise: ``[R, L, Z]``.
+        led: ``int64 [R - B]``, the performance of each row behind the first B, and ``strength`` ``[R - B, 1]``.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    condition: Tensor
+    noise: Tensor
+    led: Tensor
+    strength: Tensor
+
+    def fed(self, frame: Tensor) -> Tensor:
+        """Give every row the latest frame ``[B, 53]`` of its performance."""
+        return torch.cat((frame, frame[self.led])) if len(self.led) else frame
+
+    def guided(self, predicted: Tensor) -> Tensor:
+        """Return the frames ``[B, 53]`` that the rows' predictions ``[R, 53]`` make."""
+        if not len(self.led):
+            return predicted
+        frame, without = predicted.tensor_split((len(predicted) - len(self.led),))
+        leaning = without + self.strength * (frame[self.led] - without)
+        return frame.index_copy(0, self.led, leaning)
+
+
+def _rows(network: CtegNetwork, lines: Lines) -> _Rows:
+    """Lay out a batch; raises ValueError where a strength is missing or not finite."""
+    device, guidance = lines.text.device, lines.guidance
+    utterance = torch.stack([draw.utterance for draw in lines.draws]).to(device)
+    noise = torch.stack([draw.latent for draw in lines.draws]).to(device) * lines.temperature
+    condition = network.condition(lines.conditions, utterance)
+    text, text_mask = lines.text, lines.text_mask
+    strengths = () if guidance is None else guidance.strengths
+    if guidance is not None and (len(strengths) != len(lines.draws) or not np.isfinite(strengths).all()):
+        raise ValueError(f"Guidance needs one finite strength for each of {len(lines.draws)} performances.")
+    led = torch.tensor([row for row, w in enumerate(strengths) if w != 1.0], dtype=torch.long, device=device)
+    if guidance is not None and len(led):
+        text = torch.cat((text, guidance.text[led]))
+        text_mask = torch.cat((text_mask, guidance.text_mask[led]))
+        condition = torch.cat((condition, network.condition(guidance.conditions, utterance)[led]))
+        noise = torch.cat((noise, noise[led]))
+    strength = text.new_tensor([w for w in strengths if w != 1.0]).unsqueeze(-1)
+    return _Rows(text, text_mask, condition, noise, led, strength)
 
 
 @torch.inference_mode()
