@@ -6,6 +6,7 @@ The files are ``dialogue/<split>/*.tsv`` (CC0-1.0); ``dialogue/README.md`` state
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from cteg_core.training.text_data import word_count
 
 DIALOGUE_SPLITS: Final = ("train", "test")
 COLUMNS: Final = ("scene", "context", "text", "arc", "intensity", "affect")
-BETWEEN_CLAUSES: Final = " / "
+_BETWEEN_CLAUSES: Final = re.compile(r"(?:^|\s)/(?=\s|$)")
 MAX_FILE_BYTES: Final = 5_000_000
 MAX_LINE_CHARACTERS: Final = 2_000
 MAX_INTENSITY: Final = 1.3
@@ -111,10 +112,10 @@ def _line_of(row: str, split: str) -> WrittenLine:
     scene, context, text, arc, intensity, affect = (cell.strip() for cell in cells)
     if not scene:
         raise ValueError("the scene's id is missing.")
-    clauses = tuple(clause.strip() for clause in text.split(BETWEEN_CLAUSES))
+    clauses = tuple(clause.strip() for clause in _BETWEEN_CLAUSES.split(text))
     if not all(clauses):
         raise ValueError("a clause is empty.")
-    shares = tuple(_shares(entry) for entry in arc.split(BETWEEN_CLAUSES))
+    shares = tuple(_shares(entry) for entry in _BETWEEN_CLAUSES.split(arc))
     if len(shares) != len(clauses):
         raise ValueError(f"the text has {len(clauses)} clauses and the arc {len(shares)}.")
     strength = _number(intensity, 0.0, MAX_INTENSITY, "the intensity")
