@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
@@ -22,10 +23,14 @@ class ModelConfig:
             identity; ``causal`` attends within the current frame, with an embedding for each
             coefficient; ``off`` leaves the jaw alone.
         d_expression_attention: width of the ``causal`` kind's tokens.
+        latent_temporal_attention: whether latents come from LTA over what was seen so far (official), or from
+            the current position's view of the text alone.
         utterance_latent: width of the latent drawn once per performance; 0 is none (official).
         emotion_width: width of the emotion condition; 0 is none (official).
         plan_width: width of the per-frame speech plan; 0 is none (official).
         timing: whether elapsed and remaining time enter the decoder (official: no).
+        frame_rate: whether the time between frames enters the decoder, so that one network learns from
+            and performs at several frame rates (official: no); needs ``timing``.
         stop_head: whether the network says when the line ends (official: no).
         readout_noise: deviation of the white noise added in front of the readout during training
             (official: exp(0.5) = 1.649; default: none, because it is visible as jitter).
@@ -42,13 +47,19 @@ class ModelConfig:
     d_latent: int = 32
     expression_attention: ExpressionAttentionKind = "causal"
     d_expression_attention: int = 32
+    latent_temporal_attention: bool = True
     utterance_latent: int = 16
     emotion_width: int = 32
     plan_width: int = 8
     timing: bool = True
+    frame_rate: bool = False
     stop_head: bool = True
     readout_noise: float = 0.0
     max_frames: int = 640
+
+    def __post_init__(self) -> None:
+        if self.frame_rate and not self.timing:
+            raise ValueError("A network that is told the frame rate is told the time too: switch timing on.")
 
     def to_record(self) -> dict[str, Any]:
         """Return the configuration as plain values for JSON."""
@@ -56,13 +67,20 @@ class ModelConfig:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> ModelConfig:
-        """Read what :meth:`to_record` wrote; raises ValueError on an unknown or missing entry."""
+        """Read what :meth:`to_record` wrote; raises ValueError on an unknown or missing entry.
+
+        Entries of ``ADDED_LATER`` may be missing: they mean what networks were before they existed.
+        """
         known = {entry.name for entry in fields(cls)}
+        record = {**ADDED_LATER, **record}
         if set(record) != known:
             odd = ", ".join(sorted(set(record) ^ known))
             raise ValueError(f"The checkpoint's architecture and this version's differ in: {odd}.")
         return cls(**record)
 
+
+ADDED_LATER: Final[Mapping[str, Any]] = {"latent_temporal_attention": True, "frame_rate": False}
+"""Entries younger than the first checkpoint, with the value that every record written without them meant."""
 
 EMOAVA: Final = ModelConfig(
     d_text=768,

@@ -56,7 +56,7 @@ class LayerCache:
     """What one layer remembers while decoding."""
 
     self_attention: KeyValueCache
-    temporal_attention: KeyValueCache
+    temporal_attention: KeyValueCache | None
     text_first: tuple[Tensor, Tensor]
     text_second: tuple[Tensor, Tensor]
 
@@ -70,7 +70,7 @@ class VariationalLayer(nn.Module):
         sizes = (config.d_model, config.heads, config.d_head, config.dropout)
         self.self_attention = MultiHeadAttention(*sizes)
         self.text_attention = MultiHeadAttention(*sizes, d_memory=config.d_text)
-        self.temporal_attention = MultiHeadAttention(*sizes)
+        self.temporal_attention = MultiHeadAttention(*sizes) if config.latent_temporal_attention else None
         self.text_attention_second = MultiHeadAttention(*sizes, d_memory=config.d_text)
         self.feed_forward = FeedForward(config.d_model, config.d_inner, config.dropout)
         self.guided_feed_forward = FeedForward(config.d_model, config.d_inner, config.dropout)
@@ -105,7 +105,9 @@ class VariationalLayer(nn.Module):
         """
         hidden = self.self_attention(x, x, frame_mask)
         context = self.text_attention(hidden, text, text_mask)
-        temporal = self.temporal_attention(context, context, frame_mask)
+        temporal = context
+        if self.temporal_attention is not None:
+            temporal = self.temporal_attention(context, context, frame_mask)
         prior = self.prior(temporal[:, :-1])
         posterior = self.posterior(temporal[:, 1:])
         used = posterior if use_posterior else prior
@@ -125,7 +127,7 @@ class VariationalLayer(nn.Module):
 
         return LayerCache(
             empty(),
-            empty(),
+            None if self.temporal_attention is None else empty(),
             self.text_attention.keys_values(text),
             self.text_attention_second.keys_values(text),
         )
@@ -134,7 +136,9 @@ class VariationalLayer(nn.Module):
         """Decode one position ``[B, 1, D]``; ``noise`` is ``[B, 1, Z]``, None for the prior's mean."""
         hidden = self.self_attention.attend_cached(x, cache.self_attention)
         context = self.text_attention.attend(hidden, *cache.text_first, text_mask)
-        temporal = self.temporal_attention.attend_cached(context, cache.temporal_attention)
+        temporal = context
+        if self.temporal_attention is not None and cache.temporal_attention is not None:
+            temporal = self.temporal_attention.attend_cached(context, cache.temporal_attention)
         hidden = hidden + self.lift(self.prior(temporal).sample(noise))
         result: Tensor = self.feed_forward(self.text_attention_second.attend(hidden, *cache.text_second, text_mask))
         return result
