@@ -15,7 +15,8 @@ from cteg_core.model.config import ModelConfig
 from cteg_core.model.variational_layer import Gaussian
 
 FRAME_WIDTH = 53
-TIMING_WIDTH = 4
+TIMING_WIDTH = 5
+REFERENCE_FPS = 30.0
 UTTERANCE_SEGMENTS = 8
 
 
@@ -31,6 +32,7 @@ class Conditions:
         remaining: ``[B, L]`` seconds from the predicted frame to the line's end; 0 if unknown.
         remaining_known: ``[B]``, 1 where the line's length is given.
         returns_to_rest: ``[B]``, 1 where the line ends at the rest face, 0 where another follows.
+        frame_seconds: ``[B]`` time between frames; None where the network knows one frame rate only.
         utterance: ``[B, U]`` the utterance latent, or None to take it from the target.
         target, target_mask: ``[B, T, 53]`` and ``[B, T]``, read by the utterance encoder only.
     """
@@ -42,6 +44,7 @@ class Conditions:
     remaining: Tensor
     remaining_known: Tensor
     returns_to_rest: Tensor
+    frame_seconds: Tensor | None = None
     utterance: Tensor | None = None
     target: Tensor | None = None
     target_mask: Tensor | None = None
@@ -60,15 +63,21 @@ class ConditionEmbedding(nn.Module):
         )
         self.plan = nn.Linear(config.plan_width, d_model) if config.plan_width else None
         self.timing = (
-            nn.Sequential(nn.Linear(TIMING_WIDTH + 1, d_model), nn.GELU(), nn.Linear(d_model, d_model))
+            nn.Sequential(
+                nn.Linear(TIMING_WIDTH + config.frame_rate, d_model), nn.GELU(), nn.Linear(d_model, d_model)
+            )
             if config.timing
             else None
         )
+        self.knows_frame_rate = config.frame_rate
         self.utterance = nn.Linear(config.utterance_latent, d_model) if config.utterance_latent else None
         self.scale = math.sqrt(d_model)
 
     def forward(self, conditions: Conditions, utterance: Tensor | None) -> Tensor:
-        """Return ``[B, L, D]``, on the scale of the frame embedding."""
+        """Return ``[B, L, D]``, on the scale of the frame embedding.
+
+        Raises ValueError without the time between frames where the network is told the frame rate.
+        """
         batch, length = conditions.elapsed.shape
         total: Tensor = conditions.elapsed.new_zeros((batch, length, 1))
         if self.emotion is not None:
@@ -78,13 +87,18 @@ class ConditionEmbedding(nn.Module):
             total = total + self.plan(conditions.plan)
         if self.timing is not None:
             known = conditions.remaining_known.unsqueeze(-1).expand(batch, length)
-            features = (
+            features = [
                 conditions.elapsed / 5.0,
                 torch.exp(-conditions.elapsed / 0.5),
                 known * conditions.remaining / 5.0,
                 known * torch.exp(-conditions.remaining / 0.5),
                 conditions.returns_to_rest.unsqueeze(-1).expand(batch, length),
-            )
+            ]
+            if self.knows_frame_rate:
+                if conditions.frame_seconds is None:
+                    raise ValueError("This network is told the frame rate: conditions need the time between frames.")
+                frames = conditions.frame_seconds * REFERENCE_FPS  # [B], 1 at 30 frames a second
+                features.append(frames.unsqueeze(-1).expand(batch, length))
             total = total + self.timing(torch.stack(features, -1))
         if self.utterance is not None and utterance is not None:
             total = total + self.utterance(utterance).unsqueeze(1)
@@ -100,6 +114,7 @@ class UtteranceEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.knows_emotion = config.emotion_width > 0
         width = UTTERANCE_SEGMENTS * FRAME_WIDTH + FRAME_WIDTH + config.emotion_width
         self.body = nn.Sequential(
             nn.Linear(width, config.d_model), nn.GELU(), nn.Linear(config.d_model, config.d_model)
@@ -119,7 +134,8 @@ class UtteranceEncoder(nn.Module):
         emotion than the line's.
         """
         known = conditions.emotion_known.unsqueeze(-1)  # [B, 1]
-        body = self.prior_body(torch.cat((conditions.emotion * known, known), -1))
+        given = torch.cat((conditions.emotion * known, known), -1) if self.knows_emotion else torch.zeros_like(known)
+        body = self.prior_body(given)
         return Gaussian(self.prior_mean(body), self.prior_log_variance(body).clamp(-8.0, 4.0))
 
     def forward(self, conditions: Conditions) -> Gaussian:
@@ -134,7 +150,8 @@ class UtteranceEncoder(nn.Module):
         sums = segment.transpose(1, 2) @ conditions.target  # [B, S, 53]
         means = sums / segment.sum(1).clamp_min(1).unsqueeze(-1)
         peak = conditions.target.abs().masked_fill(~mask.bool().unsqueeze(-1), 0.0).amax(1)  # [B, 53]
-        body = self.body(torch.cat((means.flatten(1), peak, conditions.emotion), -1))
+        seen = (means.flatten(1), peak, *((conditions.emotion,) if self.knows_emotion else ()))
+        body = self.body(torch.cat(seen, -1))
         return Gaussian(self.mean(body), self.log_variance(body).clamp(-8.0, 4.0))
 
 

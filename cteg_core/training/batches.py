@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from cteg_core.model.checkpoint import Scaling
 from cteg_core.model.conditions import Conditions, masked_text
 from cteg_core.model.network import FRAME_WIDTH, PAD, START
 from cteg_core.training.corpus import CorpusItem
+from flame_rig.resample import resample_values
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Dropout:
     Attributes:
         text: chance that a line's text is masked.
         emotion: chance that its emotion condition is withheld.
+        both: chance that text and emotion are withheld together, beside those two: what guidance leads away from.
         length: chance that its remaining time is withheld.
         frames: chance for each past frame to be blanked.
         history: chance for a line's past to be shown at a wrong strength, ``HISTORY_SCALE`` of the true one.
@@ -37,6 +40,7 @@ class Dropout:
 
     text: float = 0.1
     emotion: float = 0.15
+    both: float = 0.05
     length: float = 0.2
     frames: float = 0.1
     history: float = 0.5
@@ -62,7 +66,10 @@ class Batch:
     stop: Tensor
 
 
-NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+FRAME_RATES: Final = (24.0, 25.0, 30.0, 60.0)
+"""Frames a second at which a network that is told the frame rate learns. EmoAva's clips keep those of their sources."""
 
 
 def make_batch(
@@ -70,7 +77,7 @@ def make_batch(
     text: Tensor,
     text_mask: Tensor,
     scaling: Scaling,
-    fps: float,
+    fps: float | Sequence[float],
     dropout: Dropout,
     generator: torch.Generator,
 ) -> Batch:
@@ -80,7 +87,7 @@ def make_batch(
         items: B performances.
         text, text_mask: their text states ``[B, S, d_text]`` and mask ``bool [B, S]``.
         scaling: normalisation of frames.
-        fps: frames a second.
+        fps: frames a second, of all performances or of each.
         dropout: what to hide.
         generator: of the random choices.
 
@@ -103,19 +110,22 @@ def make_batch(
     markers = torch.where(place <= lengths[:, None] + 1, -1, PAD)
     markers[:, 0] = START
     mask = (place >= 1) & (place <= lengths[:, None])
-    times = place / fps
+    rates = torch.tensor([fps] * count if isinstance(fps, float) else fps)  # [B]
+    times = place / rates[:, None]  # [B, L]
+    together = _kept(count, dropout.both, generator)
     conditions = Conditions(
         emotion=torch.from_numpy(np.stack([emotion_vector(item) for item in items])),
-        emotion_known=_kept(count, dropout.emotion, generator),
+        emotion_known=together * _kept(count, dropout.emotion, generator),
         plan=plan,
-        elapsed=times.expand(count, positions),
-        remaining=(lengths[:, None] / fps - times).clamp_min(0.0),
+        elapsed=times,
+        remaining=((lengths / rates)[:, None] - times).clamp_min(0.0),
         remaining_known=_kept(count, dropout.length, generator),
         returns_to_rest=torch.tensor([float(item.settles) for item in items]),
+        frame_seconds=1.0 / rates,
         target=gold[:, 1:-1],
         target_mask=mask[:, 1:-1].float(),
     )
-    text, text_mask = _masked_text(text, text_mask, _kept(count, dropout.text, generator))
+    text, text_mask = _masked_text(text, text_mask, together * _kept(count, dropout.text, generator))
     return Batch(
         frames=_disturbed(frames, dropout, generator),
         markers=markers,
@@ -127,6 +137,15 @@ def make_batch(
         mask=mask,
         stop=(place == lengths[:, None]).float(),
     )
+
+
+def at_frame_rate(item: CorpusItem, fps: float, wanted: float) -> CorpusItem:
+    """Return a performance of ``fps`` frames a second at another rate; peaks stay (``flame_rig.resample``)."""
+    if fps == wanted:
+        return item
+    frames = resample_values(item.frames, fps, wanted).astype(np.float32)
+    speech = resample_values(item.speech, fps, wanted).astype(np.float32)
+    return replace(item, frames=frames, speech=speech, start_frame=frames[0].copy())
 
 
 def emotion_vector(item: CorpusItem) -> NDArray[np.float32]:

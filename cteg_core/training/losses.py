@@ -25,6 +25,8 @@ class LossConfig:
             least at a median: of onsets that may come at any time, it would learn that none comes now.
         kl_weight: on the per-frame latents' KL.
         kl_mean_over_latent: average the KL over the latent's dimensions (official) or sum it.
+        kl_over_padding: average the KL over every position of the batch, padding included (official), or over
+            the positions that hold frames.
         guided_weight: on the target-guided loss L_g (official: 1).
         velocity_weight: on the distance between frame-to-frame differences (official: 0).
         stop_weight: on the stop head's cross-entropy.
@@ -36,6 +38,7 @@ class LossConfig:
     squared_weight: float = 0.2
     kl_weight: float = 1.0
     kl_mean_over_latent: bool = False
+    kl_over_padding: bool = False
     guided_weight: float = 0.5
     velocity_weight: float = 0.3
     stop_weight: float = 1.0
@@ -48,6 +51,7 @@ OFFICIAL_LOSS: Final = LossConfig(
     squared_weight=0.0,
     kl_weight=1.0,
     kl_mean_over_latent=True,
+    kl_over_padding=True,
     guided_weight=1.0,
     velocity_weight=0.0,
     stop_weight=0.0,
@@ -84,6 +88,8 @@ def frame_distance(predicted: Tensor, target: Tensor, mask: Tensor, config: Loss
 def kl_term(kl: Tensor, mask: Tensor, config: LossConfig) -> Tensor:
     """Return the KL ``[B, L, Z]`` averaged over positions and reduced over the latent, in nats."""
     reduced = kl.mean(-1) if config.kl_mean_over_latent else kl.sum(-1)
+    if config.kl_over_padding:
+        return reduced.mean()
     return (reduced * mask).sum() / mask.sum().clamp_min(1)
 
 
