@@ -63,9 +63,7 @@ class ConditionEmbedding(nn.Module):
         )
         self.plan = nn.Linear(config.plan_width, d_model) if config.plan_width else None
         self.timing = (
-            nn.Sequential(
-                nn.Linear(TIMING_WIDTH + config.frame_rate, d_model), nn.GELU(), nn.Linear(d_model, d_model)
-            )
+            nn.Sequential(nn.Linear(TIMING_WIDTH + config.frame_rate, d_model), nn.GELU(), nn.Linear(d_model, d_model))
             if config.timing
             else None
         )
