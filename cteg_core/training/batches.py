@@ -70,6 +70,8 @@ NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 FRAME_RATES: Final = (24.0, 25.0, 30.0, 60.0)
 """Frames a second at which a network that is told the frame rate learns. EmoAva's clips keep those of their sources."""
+MOST_RESAMPLED: Final = 480
+"""Frames; a performance that another rate would make longer keeps its own: attention costs the square of a length."""
 
 
 def make_batch(
@@ -137,6 +139,16 @@ def make_batch(
         mask=mask,
         stop=(place == lengths[:, None]).float(),
     )
+
+
+def drawn_frame_rates(
+    lengths: Sequence[int], fps: float, rates: Sequence[float], generator: torch.Generator
+) -> list[float]:
+    """Draw one of ``rates`` for each performance of ``lengths`` frames at ``fps``; without any it is ``fps``."""
+    if not rates:
+        return [fps] * len(lengths)
+    drawn = [rates[i] for i in torch.randint(len(rates), (len(lengths),), generator=generator).tolist()]
+    return [fps if count * rate / fps > MOST_RESAMPLED else rate for count, rate in zip(lengths, drawn, strict=True)]
 
 
 def at_frame_rate(item: CorpusItem, fps: float, wanted: float) -> CorpusItem:

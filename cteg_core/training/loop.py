@@ -20,7 +20,7 @@ from torch import Tensor
 from cteg_core.model.checkpoint import Scaling
 from cteg_core.model.config import DEFAULT, ModelConfig
 from cteg_core.model.network import CtegNetwork
-from cteg_core.training.batches import Batch, Dropout, make_batch
+from cteg_core.training.batches import Batch, Dropout, at_frame_rate, drawn_frame_rates, make_batch
 from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.losses import LossConfig, LossTerms, training_loss
 from cteg_core.training.text_states import TextStateCache
@@ -63,18 +63,26 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrainData:
-    """A corpus, the states of its texts, and the scaling of its frames."""
+    """A corpus, the states of its texts, and the scaling of its frames.
+
+    Attributes:
+        fps: frames a second of the corpus.
+        frame_rates: rates to draw from for each performance; none leaves them as they are.
+    """
 
     corpus: CorpusReader
     states: TextStateCache
     scaling: Scaling
     fps: float = 30.0
+    frame_rates: tuple[float, ...] = ()
 
     def batch(self, indices: Sequence[int], dropout: Dropout, generator: torch.Generator) -> Batch:
         """Return the performances at ``indices`` as a batch."""
         items = [self.corpus[i] for i in indices]
         layers, mask = self.states.batch([item.line_index for item in items])
-        return make_batch(items, layers[:, -1], mask, self.scaling, self.fps, dropout, generator)
+        rates = drawn_frame_rates([len(item.frames) for item in items], self.fps, self.frame_rates, generator)
+        items = [at_frame_rate(item, self.fps, rate) for item, rate in zip(items, rates, strict=True)]
+        return make_batch(items, layers[:, -1], mask, self.scaling, rates, dropout, generator)
 
 
 def scaling_of(corpus: CorpusReader, sample: int = 4000, seed: int = 0) -> Scaling:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.text_encoder import MINILM_SHA256, TextEncoder
+from cteg_core.training.batches import FRAME_RATES
 from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.emotion_training import (
     EmotionScores,
@@ -75,7 +76,8 @@ def train_checkpoint(
     report(f"emotion head: {emotion.scores}")
     reader = CorpusReader(corpus)
     states = TextStateCache.of(reader.texts, out / "states-corpus", encoder, report)
-    data = TrainData(reader, states, scaling_of(reader), reader.fps)
+    rates = FRAME_RATES if config.model.frame_rate else ()
+    data = TrainData(reader, states, scaling_of(reader), reader.fps, rates)
     network = train(data, config, out / "network", report)
     info = CheckpointInfo(
         name=name,
