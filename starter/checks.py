@@ -25,6 +25,9 @@ NUMERIC_TESTS: Final = ("tests/flame_rig", "tests/cteg_core", "tests/starter")
 BLENDER_TESTS: Final = ("tests/addon", "tests/flame_rig", "tests/demo")
 """Which tests run where; flame_rig runs on both sides, since Blender brings a numpy of its own."""
 
+NUMERIC_EXTRAS: Final = ("test", "train")
+"""Requirement lists that the tests of the numeric side need beside the sidecar's own."""
+
 STRICT_SOURCES: Final = ("flame_rig", "cteg_core", "starter", "build_addon.py", "cteg.py", "run.py")
 """Checked against the sidecar's packages (torch has types of its own)."""
 BLENDER_SOURCES: Final = ("addon", "demo")
@@ -110,7 +113,7 @@ def _check_steps() -> list[Step]:
         Step("style (ruff check)", (check, "-m", "ruff", "check", ".")),
         Step(
             "types, numeric side (mypy)",
-            (*mypy, "--python-executable", str(sidecar_python(["test"])), *_existing(STRICT_SOURCES)),
+            (*mypy, "--python-executable", str(sidecar_python(NUMERIC_EXTRAS)), *_existing(STRICT_SOURCES)),
         ),
     ]
     if sources := _existing(BLENDER_SOURCES):
@@ -122,7 +125,7 @@ def _numeric_steps(paths: Sequence[str], options: Sequence[str]) -> list[Step]:
     chosen = _chosen(NUMERIC_TESTS, paths)
     if not chosen:
         return []
-    python = sidecar_python(["test"])
+    python = sidecar_python(NUMERIC_EXTRAS)
     return [_pytest_step(f"tests without Blender ({', '.join(chosen)})", python, chosen, options)]
 
 
@@ -131,7 +134,7 @@ def _blender_steps(blender: Blender, paths: Sequence[str], options: Sequence[str
     if not chosen:
         return []
     python = blender_python(blender, ["test"])
-    sidecar = {"CTEG_SIDECAR": shlex.join(sidecar_command(sidecar_python(["test"])))}
+    sidecar = {"CTEG_SIDECAR": shlex.join(sidecar_command(sidecar_python(NUMERIC_EXTRAS)))}
     version = blender.version or "of this Python"
     return [_pytest_step(f"tests in Blender {version} ({', '.join(chosen)})", python, chosen, options, sidecar)]
 

@@ -53,14 +53,17 @@ HISTORY_SCALE = (0.0, 1.4)
 
 @dataclass(frozen=True)
 class Batch:
-    """One teacher-forced batch; shapes as ``CtegNetwork.forward`` and ``training_loss`` take them."""
+    """One teacher-forced batch; shapes as ``CtegNetwork.forward`` and ``training_loss`` take them.
+
+    ``conditions`` are None where frames depend on the text alone, as in the official network.
+    """
 
     frames: Tensor
     markers: Tensor
     frame_mask: Tensor
     text: Tensor
     text_mask: Tensor
-    conditions: Conditions
+    conditions: Conditions | None
     gold: Tensor
     mask: Tensor
     stop: Tensor

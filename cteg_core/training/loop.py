@@ -1,252 +1,214 @@
-"""The training loop: resumable at any checkpoint, deterministic on a CPU for a seed and thread count."""
+"""The training loop: resumable at any moment, deterministic on a CPU for a seed, thread and process count."""
 
 from __future__ import annotations
 
-import csv
-import json
+import copy
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import nn
 
-from cteg_core.model.checkpoint import Scaling
-from cteg_core.model.config import DEFAULT, ModelConfig
 from cteg_core.model.network import CtegNetwork
-from cteg_core.training.batches import Batch, Dropout, at_frame_rate, drawn_frame_rates, make_batch
-from cteg_core.training.corpus import CorpusReader
+from cteg_core.training.batches import NO_DROPOUT, Batch
+from cteg_core.training.data import TrainData, TrainingData, scaling_of
+from cteg_core.training.devices import accelerator_for, autocast, moved, part_of, step_seed
+from cteg_core.training.logs import TrainingLog
 from cteg_core.training.losses import LossConfig, LossTerms, training_loss
-from cteg_core.training.text_states import TextStateCache
+from cteg_core.training.order import TrainingOrder
+from cteg_core.training.resume import Best, TrainingState, load_best, load_last, save_best, save_last
+from cteg_core.training.schedule import learning_rate, optimizer_for
+from cteg_core.training.settings import TrainConfig
 
-RESUME_NAME: Final = "resume.safetensors"
-POOL_BATCHES: Final = 16
-"""Batches are cut from a pool of so many, sorted by length: little padding, still random."""
+__all__ = ["TrainConfig", "TrainData", "TrainingError", "held_out_loss", "loss_of", "scaling_of", "train"]
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How the network is trained.
-
-    Attributes:
-        steps, batch: optimiser steps and performances in each.
-        rate, warmup, weight_decay, clip: AdamW's rate after ``warmup`` steps (then a cosine to a
-            hundredth), its decay, and the largest gradient norm.
-        ema: decay of the averaged weights, which are what is shipped.
-        save_every: steps between resume states.
-        bfloat16: whether matrix products run in bfloat16.
-        longest: performances of more frames are left out: they cost the square of their length.
-        seed: of weights, batches and noise.
-    """
-
-    model: ModelConfig = DEFAULT
-    loss: LossConfig = field(default_factory=LossConfig)
-    dropout: Dropout = field(default_factory=Dropout)
-    steps: int = 2000
-    batch: int = 48
-    rate: float = 1e-3
-    warmup: int = 150
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    ema: float = 0.997
-    save_every: int = 200
-    bfloat16: bool = False
-    longest: int = 320
-    seed: int = 0
+LOG_EVERY: Final = 20
+MOST_SKIPPED_IN_A_ROW: Final = 25
+LOSS_NAMES: Final = ("total", "reconstruction", "guided", "kl", "velocity", "stop", "utterance")
+STEP_NAMES: Final = (*LOSS_NAMES, "rate", "gradient_norm", "skipped")
 
 
-@dataclass(frozen=True)
-class TrainData:
-    """A corpus, the states of its texts, and the scaling of its frames.
-
-    Attributes:
-        fps: frames a second of the corpus.
-        frame_rates: rates to draw from for each performance; none leaves them as they are.
-    """
-
-    corpus: CorpusReader
-    states: TextStateCache
-    scaling: Scaling
-    fps: float = 30.0
-    frame_rates: tuple[float, ...] = ()
-
-    def batch(self, indices: Sequence[int], dropout: Dropout, generator: torch.Generator) -> Batch:
-        """Return the performances at ``indices`` as a batch."""
-        items = [self.corpus[i] for i in indices]
-        layers, mask = self.states.batch([item.line_index for item in items])
-        rates = drawn_frame_rates([len(item.frames) for item in items], self.fps, self.frame_rates, generator)
-        items = [at_frame_rate(item, self.fps, rate) for item, rate in zip(items, rates, strict=True)]
-        return make_batch(items, layers[:, -1], mask, self.scaling, rates, dropout, generator)
-
-
-def scaling_of(corpus: CorpusReader, sample: int = 4000, seed: int = 0) -> Scaling:
-    """Return mean 0 (the rest face) and the deviation about it of a sample of the corpus's frames.
-
-    The deviation has a floor, so that a coefficient that hardly moves does not become loud noise.
-    """
-    chosen = np.random.default_rng(seed).choice(len(corpus), size=min(sample, len(corpus)), replace=False)
-    square, count = np.zeros(53), 0
-    for index in chosen:
-        frames = corpus[int(index)].frames.astype(np.float64)
-        square += (frames**2).sum(0)
-        count += len(frames)
-    deviation = np.sqrt(square / count)
-    floor = np.where(np.arange(53) < 50, 0.03, 0.01)
-    return Scaling(torch.zeros(53), torch.from_numpy(np.maximum(deviation, floor)).float())
-
-
-def batch_indices(lengths: np.ndarray, step: int, config: TrainConfig) -> list[int]:
-    """Return the performances of one step: a function of seed and step alone, so that resuming is exact."""
-    usable = np.flatnonzero(lengths <= config.longest)
-    pool, within = divmod(step, POOL_BATCHES)
-    rng = np.random.default_rng([config.seed, pool])
-    drawn = rng.choice(usable, size=min(len(usable), config.batch * POOL_BATCHES), replace=False)
-    ordered = drawn[np.argsort(lengths[drawn], kind="stable")]
-    groups = [ordered[i : i + config.batch] for i in range(0, len(ordered), config.batch)]
-    group = groups[rng.permutation(len(groups))[within % len(groups)]]
-    return [int(i) for i in group]
-
-
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine to a hundredth."""
-    if step < config.warmup:
-        return config.rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+class TrainingError(ValueError):
+    """Training cannot go on."""
 
 
 def train(
-    data: TrainData,
+    data: TrainingData,
     config: TrainConfig,
     folder: Path,
     report: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
+    *,
+    device: str = "auto",
+    bar: bool = False,
 ) -> CtegNetwork:
-    """Train, or go on training, in ``folder``; return the network with averaged weights.
+    """Train, or go on training, in ``folder``; return the network with averaged weights, on the CPU.
 
     Args:
-        data, config: what and how; a resume state of another configuration is refused (ValueError).
-        folder: holds ``log.csv`` and the resume state.
+        data, config: what and how; a resume state of another configuration is refused.
+        folder: holds the logs (:mod:`~cteg_core.training.logs`), the last state and the best weights
+            (:mod:`~cteg_core.training.resume`).
         report: takes a line of progress now and then.
         stop_after: stop at this step as if the process had ended there (tests, time limits).
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        bar: whether to show a progress bar on stderr.
+
+    Raises:
+        ResumeError: the folder holds another run, or a damaged one.
+        TrainingError: too many steps in a row had gradients that are not finite.
+        ValueError: nothing to train on, or no such device.
     """
+    accelerator = accelerator_for(device)
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    network = CtegNetwork(config.model)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    first = _resume(folder, config, network, optimizer, average)
-    lengths = data.corpus.lengths
-    started, shown = time.monotonic(), first
-    for step in range(first, config.steps if stop_after is None else min(stop_after, config.steps)):
-        terms = _step(network, optimizer, data, config, step, lengths)
-        decay = min(config.ema, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value, 1 - decay)
-        if (step + 1) % 20 == 0:
-            pace = (step + 1 - shown) / (time.monotonic() - started)
-            _log(folder / "log.csv", step + 1, terms)
-            report(_line(step + 1, config.steps, terms, pace))
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            _save(folder, config, network, optimizer, average, step + 1)
-    network.load_state_dict(average)
-    return network.eval()
+    held_out = data.held_out(config.held_out)
+    order = TrainingOrder(data.lengths, held_out, config)
+    state = _fresh(config)
+    load_last(folder, config, state)
+    best = load_best(folder, config)
+    state.average.to(accelerator.device)
+    model, optimizer = accelerator.prepare(state.network, state.optimizer)
+    log = None
+    if accelerator.is_main_process:
+        log = TrainingLog(folder, STEP_NAMES, state.step, order.steps, report, bar=bar)
+    try:
+        while state.step < (order.steps if stop_after is None else min(stop_after, order.steps)):
+            rate = learning_rate(state.step, config, order.steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            terms, norm = _step(accelerator, model, optimizer, data, order.at(state.step), config, state.step)
+            _count(state, math.isfinite(norm), log)
+            _move_average(state, config)
+            state.step += 1
+            if log is not None:
+                log.stepped()
+                if state.step % LOG_EVERY == 0:
+                    log.losses(state.step, _values(terms) | _named(rate, norm, state.skipped))
+                best = _keep(folder, data, held_out, config, state, order.steps, best, log, accelerator)
+    finally:
+        if log is not None:
+            log.close()
+    accelerator.wait_for_everyone()
+    return state.average.cpu()
 
 
-def _step(
-    network: CtegNetwork,
-    optimizer: torch.optim.Optimizer,
-    data: TrainData,
-    config: TrainConfig,
-    step: int,
-    lengths: np.ndarray,
-) -> LossTerms:
-    network.train()
-    torch.manual_seed((config.seed << 32) + step)
-    generator = torch.Generator().manual_seed((config.seed << 32) + step)
-    batch = data.batch(batch_indices(lengths, step, config), config.dropout, generator)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, config)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
-        terms = loss_of(network, batch, config.loss)
-    optimizer.zero_grad(set_to_none=True)
-    terms.total.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-    if torch.isfinite(norm):
-        optimizer.step()
-    return terms
-
-
-def loss_of(network: CtegNetwork, batch: Batch, config: LossConfig) -> LossTerms:
+def loss_of(network: nn.Module, batch: Batch, config: LossConfig) -> LossTerms:
     """Return the loss of one batch, latents drawn from the posterior."""
     output = network(batch.frames, batch.markers, batch.frame_mask, batch.text, batch.text_mask, batch.conditions)
     return training_loss(output, batch.gold, batch.mask, batch.stop, config)
 
 
-def _line(step: int, steps: int, terms: LossTerms, pace: float) -> str:
-    parts = " ".join(f"{name} {float(value.detach()):.3f}" for name, value in vars(terms).items())
-    return f"step {step}/{steps} {parts} | {pace:.2f} steps/s, {(steps - step) / max(pace, 1e-9) / 60:.1f} min left"
+@torch.no_grad()
+def held_out_loss(
+    network: CtegNetwork, data: TrainingData, held_out: NDArray[np.int64], config: TrainConfig, device: torch.device
+) -> float:
+    """Return the mean loss a frame on performances that training does not see, nothing hidden from the network.
+
+    Latents are drawn with the same noise every time, so that evaluations differ by the weights alone.
+    """
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    usable = held_out[data.lengths[held_out] <= config.longest]
+    ordered = usable[np.argsort(data.lengths[usable], kind="stable")]
+    total, frames = 0.0, 0
+    for start in range(0, len(ordered), config.batch):
+        batch = data.batch([int(i) for i in ordered[start : start + config.batch]], NO_DROPOUT, generator)
+        count = int(batch.mask.sum())
+        total += float(loss_of(network, moved(batch, device), config.loss).total) * count
+        frames += count
+    return total / frames
 
 
-def _log(path: Path, step: int, terms: LossTerms) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", *vars(terms)])
-        writer.writerow([step, *(f"{float(value.detach()):.6f}" for value in vars(terms).values())])
+def _fresh(config: TrainConfig) -> TrainingState:
+    torch.manual_seed(config.seed)
+    network = CtegNetwork(config.model)
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    return TrainingState(network, optimizer_for(network, config), average)
 
 
-def _save(
-    folder: Path,
-    config: TrainConfig,
-    network: CtegNetwork,
+def _step(
+    accelerator: Accelerator,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: dict[str, Tensor],
+    data: TrainingData,
+    indices: list[int],
+    config: TrainConfig,
     step: int,
-) -> None:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    record = json.dumps({"step": step, "config": asdict(config)})
-    partial = folder / (RESUME_NAME + ".partial")
-    whole = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
-    save_file(whole, partial, metadata={"state": record})
-    partial.replace(folder / RESUME_NAME)
+) -> tuple[LossTerms, float]:
+    """Do one step, unless its gradients are not finite; return its losses and the gradients' norm."""
+    model.train()
+    generator = torch.Generator().manual_seed(step_seed(config.seed, step, 0))
+    whole = data.batch(indices, config.dropout, generator)
+    batch, share = part_of(whole, accelerator.process_index, accelerator.num_processes)
+    torch.manual_seed(step_seed(config.seed, step, 1 + accelerator.process_index))
+    with autocast(accelerator, config.bfloat16):
+        terms = loss_of(model, moved(batch, accelerator.device), config.loss)
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(terms.total * share)
+    norm = accelerator.clip_grad_norm_(model.parameters(), config.clip or math.inf)
+    size = math.nan if norm is None else float(norm)
+    if math.isfinite(size):
+        optimizer.step()
+    return terms, size
 
 
-def _resume(
+def _count(state: TrainingState, finite: bool, log: TrainingLog | None) -> None:
+    """Count a step whose gradients were not finite; raises TrainingError after many in a row."""
+    if finite:
+        state.skipped_in_a_row = 0
+        return
+    state.skipped += 1
+    state.skipped_in_a_row += 1
+    if log is not None:
+        log.say(f"step {state.step + 1}: the gradients are not finite; left out ({state.skipped} so far)")
+    if state.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+        raise TrainingError(
+            f"The gradients of {state.skipped_in_a_row} steps in a row, up to step {state.step + 1}, were not finite: "
+            "the weights no longer learn. Start again with a lower rate, or without bfloat16."
+        )
+
+
+def _move_average(state: TrainingState, config: TrainConfig) -> None:
+    # Early weights are worth little: the average forgets them faster.
+    decay = min(config.ema, (1 + state.step) / (10 + state.step))
+    weights = state.network.state_dict()
+    for name, value in state.average.state_dict().items():
+        value.lerp_(weights[name], 1 - decay)
+
+
+def _keep(
     folder: Path,
+    data: TrainingData,
+    held_out: NDArray[np.int64],
     config: TrainConfig,
-    network: CtegNetwork,
-    optimizer: torch.optim.Optimizer,
-    average: dict[str, Tensor],
-) -> int:
-    path = folder / RESUME_NAME
-    if not path.is_file():
-        return 0
-    with safe_open(path, framework="pt") as file:
-        record = json.loads(file.metadata()["state"])
-    if record["config"] != json.loads(json.dumps(asdict(config))):
-        raise ValueError(f"{folder} holds a training run of another configuration: choose another folder.")
-    tensors = load_file(path)
-    network.load_state_dict(_part(tensors, "network."))
-    for name, value in _part(tensors, "average.").items():
-        average[name].copy_(value)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimizer.").items():
-        index, entry = name.split(".", 1)
-        state.setdefault(int(index), {})[entry] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(record["step"])
+    state: TrainingState,
+    steps: int,
+    best: Best | None,
+    log: TrainingLog,
+    accelerator: Accelerator,
+) -> Best | None:
+    """Evaluate and save where it is time to; return the best so far."""
+    ended = state.step == steps
+    if len(held_out) and (ended or state.step % config.evaluate_every == 0):
+        loss = held_out_loss(state.average, data, held_out, config, accelerator.device)
+        better = math.isfinite(loss) and (best is None or loss < best.loss)
+        if better:
+            best = Best(state.step, loss)
+            save_best(folder, config, state.average, best)
+        log.held_out(state.step, loss, better)
+    if ended or state.step % config.save_every == 0:
+        log.flush()
+        save_last(folder, config, state)
+    return best
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _values(terms: LossTerms) -> dict[str, float]:
+    return {name: float(getattr(terms, name).detach()) for name in LOSS_NAMES}
+
+
+def _named(rate: float, norm: float, skipped: int) -> dict[str, float]:
+    return {"rate": rate, "gradient_norm": norm, "skipped": float(skipped)}

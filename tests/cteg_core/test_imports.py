@@ -13,7 +13,7 @@ import cteg_core
 import flame_rig
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "transformers", "safetensors", "bpy", "scipy")
+HEAVY = ("torch", "transformers", "safetensors", "bpy", "scipy", "accelerate", "tensorboardX", "tqdm")
 HEAVY_PACKAGES = {"model", "training", "commands", "emoava"}
 """Packages of cteg_core that are imported when they are needed: commands bring what they run."""
 

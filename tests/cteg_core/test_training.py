@@ -15,8 +15,10 @@ from cteg_core.model.config import DEFAULT
 from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch
 from cteg_core.training.corpus import CorpusReader, synthesise_corpus
-from cteg_core.training.loop import TrainConfig, TrainData, batch_indices, learning_rate, loss_of, scaling_of, train
+from cteg_core.training.loop import TrainConfig, TrainData, loss_of, scaling_of, train
 from cteg_core.training.losses import LossConfig, frame_distance
+from cteg_core.training.order import TrainingOrder, held_out_lines
+from cteg_core.training.schedule import learning_rate
 from cteg_core.training.text_data import LabelledLine
 from cteg_core.training.text_states import TextStateCache
 
@@ -133,10 +135,33 @@ def test_training_lowers_the_loss_on_what_it_sees(data: TrainData, tmp_path: Pat
 
 
 def test_every_performance_can_be_drawn_and_batches_are_a_function_of_the_step(data: TrainData) -> None:
-    lengths = data.corpus.lengths
-    seen = {index for step in range(200) for index in batch_indices(lengths, step, TINY)}
+    order, again = (TrainingOrder(data.lengths, np.arange(0), TINY) for _ in range(2))
+    seen = {index for step in range(200) for index in order.at(step)}
     assert seen == set(range(len(data.corpus)))
-    assert batch_indices(lengths, 17, TINY) == batch_indices(lengths, 17, TINY)
+    assert order.at(17) == again.at(17)
+
+
+def test_in_passes_every_performance_is_drawn_once_a_pass_and_held_out_ones_never(data: TrainData) -> None:
+    held_out = data.held_out(0.34)
+    order = TrainingOrder(data.lengths, held_out, replace(TINY, epochs=3, batch=6))
+    kept = sorted(set(range(len(data.corpus))) - set(held_out.tolist()))
+    assert order.steps == 3 * 3
+    passes = [[index for step in range(3 * epoch, 3 * epoch + 3) for index in order.at(step)] for epoch in range(3)]
+    assert [sorted(drawn) for drawn in passes] == [kept] * 3
+    assert passes[0] != passes[1]
+
+
+def test_whole_lines_are_held_out() -> None:
+    lines = np.array([5, 5, 7, 9, 9, 9, 11, 12])
+    held_out = held_out_lines(lines, 0.4)
+    assert len(np.unique(lines[held_out])) == 2
+    assert np.array_equal(held_out, np.flatnonzero(np.isin(lines, lines[held_out])))
+    assert held_out_lines(lines, 0.0).size == 0
+
+
+def test_nothing_to_train_on_is_said() -> None:
+    with pytest.raises(ValueError, match="nothing to train on: of 3 performances 1 are held out"):
+        TrainingOrder(np.array([5, 400, 500]), np.array([0]), TINY)
 
 
 def test_the_rate_warms_up_and_falls() -> None:
