@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flame_rig.resample import resample_rotations, resample_values
 from flame_rig.rig_map import RigMap
-from flame_rig.spaces import EXPRESSION_COUNT, FRAME_WIDTH
+from flame_rig.spaces import FRAME_WIDTH
 
 KEY_LIMIT: Final = 10.0
 """Shape keys hold no value beyond ±10: the hard limit of Blender's sliders."""
@@ -30,6 +30,7 @@ class Channels:
             the parent's, without jumps of sign.
         fps: samples a second.
         clamped: ``int64 [K]`` how many samples of each key lay beyond ``KEY_LIMIT``.
+        key_meshes: K labels of the mesh that each key belongs to, as in the rig map.
     """
 
     key_names: tuple[str, ...]
@@ -38,6 +39,7 @@ class Channels:
     bone_quaternions: NDArray[np.float64]
     fps: float
     clamped: NDArray[np.int64]
+    key_meshes: tuple[str, ...]
 
     @property
     def sample_count(self) -> int:
@@ -62,8 +64,8 @@ def channels_of_clip(rig_map: RigMap, frames: ArrayLike, source_fps: float, targ
         raise ValueError(f"Frames are [T, {FRAME_WIDTH}]; got an array of shape {frames.shape}.")
     if not np.isfinite(frames).all():
         raise ValueError("The frames of a clip must be finite numbers; got NaN or infinity.")
-    values = resample_values(frames[:, :EXPRESSION_COUNT] @ rig_map.key_weights.T, source_fps, target_fps)
-    vectors = np.einsum("brc,tc->tbr", rig_map.bone_weights, frames)
+    values, vectors = rig_map.evaluate(frames)
+    values = resample_values(values, source_fps, target_fps)
     rotations = resample_rotations(sign_continuous(quaternions(vectors)), source_fps, target_fps)
     return Channels(
         key_names=rig_map.key_names,
@@ -72,6 +74,7 @@ def channels_of_clip(rig_map: RigMap, frames: ArrayLike, source_fps: float, targ
         bone_quaternions=rotations,
         fps=target_fps,
         clamped=(np.abs(values) > KEY_LIMIT).sum(axis=0),
+        key_meshes=rig_map.key_meshes,
     )
 
 

@@ -104,6 +104,18 @@ class TestRigMap:
             '{"format": 1, "space": "s", "keys": {"a": 3}, "bones": {}}',
             '{"format": 1, "space": "s", "keys": {}, "bones": {"jaw": [{}, {}]}}',
             '{"format": 1, "space": "s", "keys": {"a": {"0": "many"}}, "bones": {}}',
+            '{"format": true}',
+            '{"format": 2, "space": "s", "inputs": "frame", "keys": {}}',
+            '{"format": 2, "space": "s", "inputs": "thoughts", "keys": [], "bones": []}',
+            '{"format": 2, "space": "s", "inputs": "arkit", "keys": [], "bones": []}',
+            '{"format": 2, "space": "cteg-head-1", "inputs": "arkit", "bones": [], '
+            '"keys": [{"mesh": "", "key": 7, "weights": {}}]}',
+            '{"format": 2, "space": "s", "inputs": "frame", "bones": [], '
+            '"keys": [{"mesh": "", "key": "a", "weights": {}, "lower": 1, "upper": 0}]}',
+            '{"format": 2, "space": "s", "inputs": "frame", "bones": [], '
+            '"keys": [{"mesh": "", "key": "a", "weights": {"0": 1e300}}]}',
+            "[" * 100_000,
+            '{"format": 1, "space": "' + "s" * 4_000_000 + '", "keys": {}, "bones": {}}',
         ],
     )
     def test_damaged_json_is_refused_with_a_sentence(self, text: str) -> None:
@@ -112,7 +124,27 @@ class TestRigMap:
 
     def test_json_is_small(self) -> None:
         record = json.loads(RigMap.of_model(make_model(("a", "b"))).to_json())
-        assert record["keys"] == {"a": {"0": 1.0}, "b": {"1": 1.0}}
+        assert record["keys"] == [
+            {"mesh": "", "key": "a", "weights": {"0": 1.0}},
+            {"mesh": "", "key": "b", "weights": {"1": 1.0}},
+        ]
+
+    def test_maps_of_format_1_are_still_read(self) -> None:
+        stored = {
+            "format": 1,
+            "space": "s",
+            "keys": {"a": {"0": 1.0}, "b": {"3": -2}},
+            "bones": {"jaw": [{}, {"51": 1}, {}]},
+        }
+        rig_map = RigMap.from_json(json.dumps(stored))
+        values, vectors = rig_map.evaluate(np.arange(FRAME_WIDTH, dtype=float)[None])
+        assert (rig_map.key_names, values.tolist()) == (("a", "b"), [[0.0, -6.0]])
+        assert vectors.tolist() == [[[0.0, 51.0, 0.0]]]
+        assert json.loads(rig_map.to_json())["format"] == 2
+
+    def test_a_map_of_a_newer_version_says_so(self) -> None:
+        with pytest.raises(ValueError, match="format is 3, the newest known here is 2; update CTEG"):
+            RigMap.from_json('{"format": 3}')
 
 
 class TestResampling:
