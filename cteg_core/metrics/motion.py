@@ -45,14 +45,14 @@ class RegionMotion:
 
     Attributes:
         speed, acceleration: mean length of first and second differences.
-        speed_ratio, acceleration_ratio: over the reference's; NaN where the reference does not move.
+        speed_ratio, acceleration_ratio: over the reference's; None where the reference does not move.
         violent_speed, violent_acceleration: share of moments beyond the reference's 99.9th percentile.
     """
 
     speed: float
     acceleration: float
-    speed_ratio: float
-    acceleration_ratio: float
+    speed_ratio: float | None
+    acceleration_ratio: float | None
     violent_speed: float
     violent_acceleration: float
 
@@ -108,9 +108,9 @@ def _lengths(items: Sequence[Array], columns: Sequence[int], order: int) -> Arra
     return np.concatenate(of_each)
 
 
-def _ratio(values: Array, reference: Array) -> float:
+def _ratio(values: Array, reference: Array) -> float | None:
     base = float(reference.mean())
-    return float(values.mean()) / base if base > 0 else float("nan")
+    return float(values.mean()) / base if base > 0 else None
 
 
 def _share_beyond(values: Array, reference: Array) -> float:

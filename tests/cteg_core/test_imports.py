@@ -14,7 +14,7 @@ import flame_rig
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "safetensors", "bpy", "scipy", "accelerate", "tensorboardX", "tqdm")
-HEAVY_PACKAGES = {"model", "training", "commands", "emoava"}
+HEAVY_PACKAGES = {"model", "training", "evaluation", "commands", "emoava"}
 """Packages of cteg_core that are imported when they are needed: commands bring what they run."""
 
 
