@@ -1,4 +1,4 @@
-"""Post-norm attention and feed-forward blocks of the decoder, with key/value caches.
+"""Post-norm attention and feed-forward blocks of the decoder.
 
 As in the official code: projections without bias, temperature sqrt(d_head), masks of -1e9,
 residual then LayerNorm with epsilon 1e-6.
@@ -7,7 +7,6 @@ residual then LayerNorm with epsilon 1e-6.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,29 +14,6 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 MASKED = -1e9
 LAYER_NORM_EPS = 1e-6
-
-
-@dataclass
-class KeyValueCache:
-    """Keys and values of the positions seen so far, ``[B, H, L, d_head]`` each."""
-
-    keys: Tensor
-    values: Tensor
-    length: int = 0
-
-    @classmethod
-    def empty(cls, batch: int, heads: int, capacity: int, d_head: int, like: Tensor) -> KeyValueCache:
-        """Return a cache with room for ``capacity`` positions."""
-        shape = (batch, heads, capacity, d_head)
-        return cls(like.new_zeros(shape), like.new_zeros(shape))
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store new positions and return all of them as views."""
-        end = self.length + keys.shape[2]
-        self.keys[:, :, self.length : end] = keys
-        self.values[:, :, self.length : end] = values
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
 
 
 class MultiHeadAttention(nn.Module):
@@ -55,18 +31,10 @@ class MultiHeadAttention(nn.Module):
         self.norm = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.dropout = nn.Dropout(dropout)
 
-    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Project a memory ``[B, S, D_memory]`` to keys and values ``[B, H, S, d_head]``."""
-        return self._split(self.key(memory)), self._split(self.value(memory))
-
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
         """Attend from ``x`` ``[B, L, D]``; ``mask`` ``[B or 1, L or 1, S]`` is True where to look."""
-        keys, values = self.keys_values(memory)
-        return self.attend(x, keys, values, mask)
-
-    def attend(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend with keys and values that are already projected."""
         queries = self._split(self.query(x))  # [B, H, L, d]
+        keys, values = self._split(self.key(memory)), self._split(self.value(memory))
         scores = (queries / math.sqrt(self.d_head)) @ keys.transpose(-1, -2)  # [B, H, L, S]
         if mask is not None:
             scores = scores.masked_fill(~mask.unsqueeze(1), MASKED)
@@ -74,11 +42,6 @@ class MultiHeadAttention(nn.Module):
         attended = attended.transpose(1, 2).flatten(2)  # [B, L, H*d]
         result: Tensor = self.norm(self.dropout(self.output(attended)) + x)
         return result
-
-    def attend_cached(self, x: Tensor, cache: KeyValueCache) -> Tensor:
-        """Attend from one new position ``[B, 1, D]`` to itself and everything in ``cache``."""
-        keys, values = cache.append(*self.keys_values(x))
-        return self.attend(x, keys, values, None)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:2], self.heads, self.d_head).transpose(1, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,8 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cteg_core.model.conditions import Conditions
-from cteg_core.model.network import FRAME_WIDTH, START, CtegNetwork
+from cteg_core.model.decoders import CachedDecoder, Decoder, Given, WholePrefixDecoder
+from cteg_core.model.network import FRAME_WIDTH, CtegNetwork
+from cteg_core.model.prepared import PreparedNetwork
 
+Mode = Literal["exact", "fast"]
+"""What to do where EwA is the official one, which moves the jaw of the whole past at every step: work the prefix out
+again (``exact``), or leave the past as it was (``fast``). Elsewhere both are the same, exact and fast."""
+
+COMPACT_BELOW = 0.75
+"""Ended performances leave the batch once fewer than this part of it still run: moving the caches costs as much as
+reading them once."""
 NOISE_CORRELATION = 0.9
 """Correlation of the latent's noise from one frame to the next: independent draws are seen as jitter."""
 
@@ -99,7 +109,7 @@ class Step:
     """One decoded frame of every performance.
 
     Attributes:
-        frames: ``float32 [B, 53]``, normalised.
+        frames: ``float32 [B, 53]``, normalised; where a performance has ended, its last one.
         running: ``bool [B]``, False where the performance had ended before this frame.
         stopped: ``bool [B]``, True where this frame is the last because the stop head said so.
     """
@@ -110,111 +120,105 @@ class Step:
 
 
 @torch.inference_mode()
-def decode(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
-    """Yield one :class:`Step` a frame until every performance has ended or ``cancelled()`` is True."""
+def decode(
+    network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool] = lambda: False, *, mode: Mode = "exact"
+) -> Iterator[Step]:
+    """Yield one :class:`Step` a frame until every performance has ended or ``cancelled()`` is True.
+
+    Raises ValueError where lines last longer than the position table, or guidance does not fit them.
+    """
     longest = max(lines.most)
-    rows = _rows(network, lines)
-    caches = network.start(rows.text, longest + 2)
+    batch = _Batch(network, lines, longest + 1, mode)
     threshold = np.array([draw.stop_threshold for draw in lines.draws])
     least, most = np.array(lines.least), np.array(lines.most)
     running = np.ones(len(lines.draws), dtype=bool)
     survival = np.ones(len(lines.draws))
-    network.step(None, rows.condition[:, :1], rows.text_mask, caches, rows.noise[:, :1])
-    frame = lines.start_frame
+    present = np.arange(len(lines.draws))  # the performances that are still in the batch
+    frames = np.empty((len(lines.draws), FRAME_WIDTH), dtype=np.float32)
     for count in range(1, longest + 1):
         if cancelled():
             return
-        now = slice(count, count + 1)
-        predicted, stop_logit = network.step(
-            rows.fed(frame), rows.condition[:, now], rows.text_mask, caches, rows.noise[:, now]
-        )
-        frame = rows.guided(predicted)
+        latest, hazard = batch.step()
+        was_running = running[present]
+        frames[present[was_running]] = latest[was_running]
         stopped = np.zeros_like(running)
-        if stop_logit is not None:
-            hazard = torch.sigmoid(stop_logit[: len(running)]).double().cpu().numpy()
-            survival = np.where(count >= least, survival * (1.0 - hazard), survival)
+        if hazard is not None:
+            survival[present] *= np.where(count >= least[present], 1.0 - hazard, 1.0)
             stopped = running & (count >= least) & (survival < threshold)
-        yield Step(frame.float().cpu().numpy(), running.copy(), stopped)
+        yield Step(frames.copy(), running.copy(), stopped)
         running &= ~stopped & (count < most)
         if not running.any():
             return
+        if running[present].mean() < COMPACT_BELOW:
+            batch.keep(running[present])
+            present = present[running[present]]
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a decoding batch: one for each of B performances, then one more for each that is guided.
+class _Batch:
+    """The rows of a batch: one for each of B performances, then one more for each that is guided."""
 
-    Attributes:
-        text, text_mask: ``[R, S, d_text]`` and ``bool [R, 1, S]``.
-        condition: ``[R, L, D]``.
-        noise: ``[R, L, Z]``.
-        led: ``int64 [R - B]``, the performance of each row behind the first B, and ``strength`` ``[R - B, 1]``.
+    def __init__(self, network: CtegNetwork, lines: Lines, positions: int, mode: Mode) -> None:
+        weight = network.readout.weight
+        guidance, count = lines.guidance, len(lines.draws)
+        strengths = (1.0,) * count if guidance is None else guidance.strengths
+        if len(strengths) != count or not np.isfinite(strengths).all():
+            raise ValueError(f"Guidance needs one finite strength for each of {count} performances.")
+        self._led = torch.tensor([row for row, w in enumerate(strengths) if w != 1.0], dtype=torch.long).to(
+            weight.device
+        )
+        self._strength = weight.new_tensor([w for w in strengths if w != 1.0]).unsqueeze(-1)
+        self._frame = lines.start_frame.to(weight)
+        utterance = torch.stack([draw.utterance for draw in lines.draws]).to(weight)
+        noise = torch.stack([draw.latent for draw in lines.draws]).to(weight) * lines.temperature  # [B, L, Z]
+        condition = network.condition(_cast(lines.conditions, weight.dtype), utterance)  # [B, L, D]
+        text, text_mask = lines.text, lines.text_mask
+        if guidance is not None and len(self._led):
+            without = network.condition(_cast(guidance.conditions, weight.dtype), utterance)
+            condition = torch.cat((condition, without[self._led]))
+            text = torch.cat((text, guidance.text[self._led]))
+            text_mask = torch.cat((text_mask, guidance.text_mask[self._led]))
+            noise = torch.cat((noise, noise[self._led]))
+        given = Given(text.to(weight.dtype), text_mask, condition[:, :positions], noise[:, :positions], positions)
+        self._decoder = decoder_for(network, given, mode)
+
+    def step(self) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """Return the next frames ``[B, 53]`` and each one's chance ``[B]`` to be the last (None without a stop head)."""
+        count = len(self._frame)
+        fed = torch.cat((self._frame, self._frame[self._led])) if len(self._led) else self._frame
+        predicted, stop_logit = self._decoder.step(fed)
+        self._frame = predicted[:count]
+        if len(self._led):
+            given, without = self._frame[self._led], predicted[count:]
+            self._frame = self._frame.index_copy(0, self._led, without + self._strength * (given - without))
+        hazard = None if stop_logit is None else stop_logit[:count].double().sigmoid().cpu().numpy()
+        return self._frame.float().cpu().numpy(), hazard
+
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """Go on with some performances alone, ``bool [B]``."""
+        chosen = torch.from_numpy(kept).to(self._frame.device)
+        led_kept = chosen[self._led]
+        rows = torch.cat((chosen, led_kept)).nonzero().squeeze(-1)
+        self._led = (chosen.cumsum(0) - 1)[self._led[led_kept]]
+        self._strength, self._frame = self._strength[led_kept], self._frame[chosen]
+        self._decoder.keep(rows)
+
+
+def decoder_for(network: CtegNetwork, given: Given, mode: Mode) -> Decoder:
+    """Return the decoder that a network and a mode ask for.
+
+    Raises ValueError where the position table is too short.
     """
-
-    text: Tensor
-    text_mask: Tensor
-    condition: Tensor
-    noise: Tensor
-    led: Tensor
-    strength: Tensor
-
-    def fed(self, frame: Tensor) -> Tensor:
-        """Give every row the latest frame ``[B, 53]`` of its performance."""
-        return torch.cat((frame, frame[self.led])) if len(self.led) else frame
-
-    def guided(self, predicted: Tensor) -> Tensor:
-        """Return the frames ``[B, 53]`` that the rows' predictions ``[R, 53]`` make."""
-        if not len(self.led):
-            return predicted
-        frame, without = predicted.tensor_split((len(predicted) - len(self.led),))
-        leaning = without + self.strength * (frame[self.led] - without)
-        return frame.index_copy(0, self.led, leaning)
+    if given.length > network.config.max_frames:
+        raise ValueError(
+            f"{given.length} positions are more than this network's {network.config.max_frames}: decode a shorter line."
+        )
+    whole = mode == "exact" and network.config.expression_attention == "official"
+    states = len(given.text) * (given.length if whole else 1)
+    prepared = PreparedNetwork(network, states)
+    return WholePrefixDecoder(prepared, given) if whole else CachedDecoder(prepared, given)
 
 
-def _rows(network: CtegNetwork, lines: Lines) -> _Rows:
-    """Lay out a batch; raises ValueError where a strength is missing or not finite."""
-    device, guidance = lines.text.device, lines.guidance
-    utterance = torch.stack([draw.utterance for draw in lines.draws]).to(device)
-    noise = torch.stack([draw.latent for draw in lines.draws]).to(device) * lines.temperature
-    condition = network.condition(lines.conditions, utterance)
-    text, text_mask = lines.text, lines.text_mask
-    strengths = () if guidance is None else guidance.strengths
-    if guidance is not None and (len(strengths) != len(lines.draws) or not np.isfinite(strengths).all()):
-        raise ValueError(f"Guidance needs one finite strength for each of {len(lines.draws)} performances.")
-    led = torch.tensor([row for row, w in enumerate(strengths) if w != 1.0], dtype=torch.long, device=device)
-    if guidance is not None and len(led):
-        text = torch.cat((text, guidance.text[led]))
-        text_mask = torch.cat((text_mask, guidance.text_mask[led]))
-        condition = torch.cat((condition, network.condition(guidance.conditions, utterance)[led]))
-        noise = torch.cat((noise, noise[led]))
-    strength = text.new_tensor([w for w in strengths if w != 1.0]).unsqueeze(-1)
-    return _Rows(text, text_mask, condition, noise, led, strength)
-
-
-@torch.inference_mode()
-def decode_whole_prefix(
-    network: CtegNetwork, start_frame: Tensor, text: Tensor, text_mask: Tensor, frame_count: int
-) -> Tensor:
-    """Decode as the official code does: the whole prefix again for each frame, latents at their means.
-
-    Args:
-        start_frame: ``[B, 53]``.
-        text, text_mask: ``[B, S, d_text]`` and ``bool [B, 1, S]``.
-        frame_count: frames to decode.
-
-    Returns:
-        ``[B, 1 + frame_count, 53]``, the start frame first.
-    """
-    batch = start_frame.shape[0]
-    blank = start_frame.new_zeros(batch, 1, FRAME_WIDTH)
-    frames = start_frame.unsqueeze(1)  # [B, 1, 53]
-    for _ in range(frame_count):
-        # The last index gets no latent, so a blank frame stands behind the one that is read.
-        prefix = torch.cat((blank, frames, blank), dim=1)
-        length = prefix.shape[1]
-        markers = torch.full((batch, length), -1, device=prefix.device)
-        markers[:, 0] = START
-        mask = torch.ones(batch, length, length, dtype=torch.bool, device=prefix.device).tril()
-        output = network(prefix, markers, mask, text, text_mask, use_posterior=False, sample=False)
-        frames = torch.cat((frames, output.frames[:, -2:-1]), dim=1)
-    return frames
+def _cast(conditions: Conditions, dtype: torch.dtype) -> Conditions:
+    """Return conditions in the network's number format."""
+    given = {entry.name: getattr(conditions, entry.name) for entry in fields(conditions)}
+    return replace(conditions, **{name: value.to(dtype) for name, value in given.items() if value is not None})

@@ -16,7 +16,7 @@ from cteg_core.model.attention import LAYER_NORM_EPS, sinusoid_table
 from cteg_core.model.conditions import ConditionEmbedding, Conditions, UtteranceEncoder
 from cteg_core.model.config import ModelConfig
 from cteg_core.model.expression_attention import expression_attention
-from cteg_core.model.variational_layer import Gaussian, LayerCache, VariationalLayer
+from cteg_core.model.variational_layer import Gaussian, VariationalLayer
 
 FRAME_WIDTH = 53
 PAD, START, END = range(3)
@@ -60,20 +60,19 @@ class CtegNetwork(nn.Module):
         self.guided_readout = nn.Linear(config.d_model, FRAME_WIDTH, bias=False)
         self.stop = nn.Linear(config.d_model, 1) if config.stop_head else None
 
-    def embed(self, frames: Tensor, markers: Tensor, conditions: Tensor | None, first_position: int = 0) -> Tensor:
+    def embed(self, frames: Tensor, markers: Tensor, conditions: Tensor | None) -> Tensor:
         """Embed decoder inputs.
 
         Args:
             frames: ``[B, L, 53]``, zero where a marker stands.
             markers: ``int64 [B, L]``, PAD, START or END where a marker stands, -1 at a frame.
             conditions: ``[B, L, D]`` added to the embedding, or None.
-            first_position: position of ``frames[:, 0]`` in the sequence.
         """
         is_frame = (markers < 0).unsqueeze(-1)
         frames = self.expression_attention(frames)
         embedded = torch.where(is_frame, self.frame_embedding(frames), self.markers(markers.clamp_min(0)))
         embedded = embedded * math.sqrt(self.config.d_model)
-        embedded = embedded + self.get_buffer("positions")[first_position : first_position + frames.shape[1]]
+        embedded = embedded + self.get_buffer("positions")[: frames.shape[1]]
         if conditions is not None:
             embedded = embedded + conditions
         result: Tensor = self.norm(embedded)
@@ -90,6 +89,7 @@ class CtegNetwork(nn.Module):
         *,
         use_posterior: bool = True,
         sample: bool = True,
+        latent_noise: Tensor | None = None,
     ) -> TeacherForced:
         """Teacher forcing.
 
@@ -100,6 +100,7 @@ class CtegNetwork(nn.Module):
             conditions: what the frames depend on beside the text; None in the official network.
             use_posterior: take latents from the posterior (training) or the prior (evaluation).
             sample: draw the latents (and readout noise); False takes their means.
+            latent_noise: ``[B, L - 1, Z]`` standard normal for every layer's latents, in place of means.
         """
         condition, utterance, utterance_prior = None, None, None
         if conditions is not None:
@@ -114,7 +115,16 @@ class CtegNetwork(nn.Module):
         hidden = self.embed(frames, markers, condition)
         guided, divergences = None, []
         for layer in self.layers:
-            output = layer(hidden, guided, text, text_mask, frame_mask, use_posterior=use_posterior, sample=sample)
+            output = layer(
+                hidden,
+                guided,
+                text,
+                text_mask,
+                frame_mask,
+                use_posterior=use_posterior,
+                sample=sample,
+                noise=latent_noise,
+            )
             hidden, guided = output.hidden, output.guided
             divergences.append(output.kl)
         if sample and self.config.readout_noise:
@@ -132,41 +142,3 @@ class CtegNetwork(nn.Module):
             utterance = self.utterance_encoder.prior(conditions).sample(utterance_noise)
         embedded: Tensor = self.conditions(conditions, utterance)
         return embedded
-
-    def start(self, text: Tensor, capacity: int) -> list[LayerCache]:
-        """Return empty caches for decoding ``capacity`` positions of the given lines."""
-        return [layer.start(text, capacity) for layer in self.layers]  # type: ignore[operator]
-
-    def step(
-        self,
-        frame: Tensor | None,
-        condition: Tensor | None,
-        text_mask: Tensor,
-        caches: list[LayerCache],
-        noise: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Decode one position with caches (any expression attention but the official one).
-
-        Args:
-            frame: ``[B, 53]`` the latest frame; None feeds the start marker.
-            condition: ``[B, 1, D]`` from :class:`ConditionEmbedding`, or None.
-            noise: ``[B, 1, Z]`` standard normal for the latent, or None for its mean.
-
-        Returns:
-            The next frame ``[B, 53]`` and the stop logit ``[B]`` (None without a stop head).
-        """
-        if self.config.expression_attention == "official":
-            raise ValueError("The official expression-wise attention changes the past: it cannot be cached.")
-        batch = text_mask.shape[0]
-        position = caches[0].self_attention.length
-        if frame is None:
-            frames = text_mask.new_zeros((batch, 1, FRAME_WIDTH), dtype=self.readout.weight.dtype)
-            markers = torch.full((batch, 1), START, device=text_mask.device)
-        else:
-            frames = frame.unsqueeze(1)
-            markers = torch.full((batch, 1), -1, device=text_mask.device)
-        hidden = self.embed(frames, markers, condition, position)
-        for layer, cache in zip(self.layers, caches, strict=True):
-            hidden = layer.step(hidden, text_mask, cache, noise)  # type: ignore[operator]
-        hidden = hidden.squeeze(1)
-        return self.readout(hidden), None if self.stop is None else self.stop(hidden).squeeze(-1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cteg_core.model.attention import FeedForward, KeyValueCache, MultiHeadAttention
+from cteg_core.model.attention import FeedForward, MultiHeadAttention
 from cteg_core.model.config import ModelConfig
 
 
@@ -51,16 +51,6 @@ class LayerOutput:
     guided: Tensor
 
 
-@dataclass
-class LayerCache:
-    """What one layer remembers while decoding."""
-
-    self_attention: KeyValueCache
-    temporal_attention: KeyValueCache | None
-    text_first: tuple[Tensor, Tensor]
-    text_second: tuple[Tensor, Tensor]
-
-
 class VariationalLayer(nn.Module):
     """Self-attention, text attention, latent temporal attention (LTA), latent, text attention, FFN."""
 
@@ -98,10 +88,12 @@ class VariationalLayer(nn.Module):
         *,
         use_posterior: bool,
         sample: bool,
+        noise: Tensor | None = None,
     ) -> LayerOutput:
         """Teacher forcing over ``[B, L, D]``; masks are ``[B, 1, S]`` and ``[B, L, L]``, True = look.
 
-        ``guided`` is the layer below's, None in the first layer.
+        ``guided`` is the layer below's, None in the first layer; ``noise`` ``[B, L - 1, Z]`` is given to the
+        latents that are not drawn.
         """
         hidden = self.self_attention(x, x, frame_mask)
         context = self.text_attention(hidden, text, text_mask)
@@ -111,34 +103,9 @@ class VariationalLayer(nn.Module):
         prior = self.prior(temporal[:, :-1])
         posterior = self.posterior(temporal[:, 1:])
         used = posterior if use_posterior else prior
-        latent = self.lift(used.sample(torch.randn_like(used.mean) if sample else None))  # [B, L-1, D]
+        latent = self.lift(used.sample(torch.randn_like(used.mean) if sample else noise))  # [B, L-1, D]
         hidden = torch.cat((hidden[:, :-1] + latent, hidden[:, -1:]), dim=1)
         hidden = self.feed_forward(self.text_attention_second(hidden, text, text_mask))
-        prior_latent = self.lift(prior.sample(torch.randn_like(prior.mean) if sample else None))
+        prior_latent = self.lift(prior.sample(torch.randn_like(prior.mean) if sample else noise))
         guided = self.guided_feed_forward(prior_latent if guided is None else prior_latent + guided)
         return LayerOutput(hidden, kl_divergence(posterior, prior), guided)
-
-    def start(self, text: Tensor, capacity: int) -> LayerCache:
-        """Return an empty cache; the text's keys and values are computed here, once a line."""
-        batch = text.shape[0]
-
-        def empty() -> KeyValueCache:
-            return KeyValueCache.empty(batch, self.config.heads, capacity, self.config.d_head, text)
-
-        return LayerCache(
-            empty(),
-            None if self.temporal_attention is None else empty(),
-            self.text_attention.keys_values(text),
-            self.text_attention_second.keys_values(text),
-        )
-
-    def step(self, x: Tensor, text_mask: Tensor, cache: LayerCache, noise: Tensor | None) -> Tensor:
-        """Decode one position ``[B, 1, D]``; ``noise`` is ``[B, 1, Z]``, None for the prior's mean."""
-        hidden = self.self_attention.attend_cached(x, cache.self_attention)
-        context = self.text_attention.attend(hidden, *cache.text_first, text_mask)
-        temporal = context
-        if self.temporal_attention is not None and cache.temporal_attention is not None:
-            temporal = self.temporal_attention.attend_cached(context, cache.temporal_attention)
-        hidden = hidden + self.lift(self.prior(temporal).sample(noise))
-        result: Tensor = self.feed_forward(self.text_attention_second.attend(hidden, *cache.text_second, text_mask))
-        return result

@@ -20,7 +20,7 @@ from cteg_core.emoava.importing import check_sizes, import_emoava
 from cteg_core.emoava.loading import EmoavaModel, load_emoava
 from cteg_core.emoava.names import network_names
 from cteg_core.model.checkpoint import CheckpointError, load_checkpoint
-from cteg_core.model.decoding import decode_whole_prefix
+from cteg_core.model.official_decoding import decode_whole_prefix
 from flame_rig.untrusted.limits import UntrustedFileError
 from flame_rig.untrusted.stand_ins import GlobalName, StandIn
 from flame_rig.untrusted.torch_zip import TorchCheckpoint

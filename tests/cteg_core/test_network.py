@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cteg_core.model.conditions import Conditions
-from cteg_core.model.config import DEFAULT, EMOAVA, ModelConfig
-from cteg_core.model.decoding import Lines, decode, decode_whole_prefix, draws_for
+from cteg_core.model.config import DEFAULT, ModelConfig
+from cteg_core.model.decoding import Lines, decode, draws_for
 from cteg_core.model.network import START, CtegNetwork
 
 TINY = replace(
@@ -173,15 +173,6 @@ def test_a_cancelled_decode_yields_nothing_more() -> None:
         return len(asked) > 3
 
     assert len(list(decode(network_of(TINY), lines_of(TINY, 1, 20), cancelled))) == 3
-
-
-def test_the_official_attention_refuses_the_cache() -> None:
-    config = replace(EMOAVA, d_text=12, d_model=16, d_inner=32, heads=2, d_head=8, d_latent=16)
-    network = network_of(config)
-    text, mask = torch.zeros(1, 2, 12), torch.ones(1, 1, 2, dtype=torch.bool)
-    with pytest.raises(ValueError, match="cannot be cached"):
-        network.step(None, None, mask, network.start(text, 4), None)
-    assert decode_whole_prefix(network, torch.zeros(1, 53), text, mask, frame_count=2).shape == (1, 3, 53)
 
 
 def test_draws_depend_on_the_seed_alone() -> None:

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from cteg_core.model.config import EMOAVA
-from cteg_core.model.decoding import decode_whole_prefix
 from cteg_core.model.network import END, PAD, START, CtegNetwork, TeacherForced
+from cteg_core.model.official_decoding import decode_whole_prefix
 from cteg_core.training.losses import OFFICIAL_LOSS, frame_distance, kl_term
 
 DATA = Path(__file__).parent.parent / "data"
