@@ -17,6 +17,8 @@ from typing import Final
 from cteg_core import __version__
 
 DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
+MAX_FPS: Final = 240.0
+OUTPUT_FORMATS: Final[tuple[str, ...]] = ("clip", "livelink")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,13 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first take (default: %(default)s)")
     parser.add_argument("--takes", type=_count, default=1, help="how many performances (default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", default=Path("clip.json"),
-        help="the clip to write; several takes are numbered (default: %(default)s)",
+        "--format", choices=OUTPUT_FORMATS, default="clip",
+        help="what to write: clips in JSON, or ARKit curves as Live Link Face CSV (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--fps", type=_rate, metavar="RATE", help="frames a second of a Live Link file (default: 60)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="the file to write; several takes are numbered (default: clip.json, or take.csv)",
     )  # fmt: skip
     _model_arguments(parser)
 
@@ -131,6 +138,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a count: at least 1")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 1.0 <= value <= MAX_FPS:
+        raise argparse.ArgumentTypeError(f"{text} is no frame rate: 1 to {MAX_FPS:g} frames a second")
     return value
 
 

@@ -6,14 +6,24 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
+from cteg_core.clip import ExpressionClip
 from cteg_core.dialogue import DialogueLine, checked_text
 from cteg_core.model_loading import load_performer
 from cteg_core.performer import FinishedTake, takes_of
+from flame_rig.livelink import DEFAULT_FPS, livelink_take, write_livelink
+from flame_rig.spaces import CTEG_HEAD_1
+
+DEFAULT_OUT: Final[dict[str, str]] = {"clip": "clip.json", "livelink": "take.csv"}
+"""Where a take of each format goes unless the user says so."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Perform a line, write its clips and say where they are."""
+    """Perform a line, write its takes and say where they are."""
+    if arguments.fps is not None and arguments.format != "livelink":
+        return _failed("--fps is the rate of a Live Link file: add --format livelink, or leave it out.")
+    out: Path = arguments.out or Path(DEFAULT_OUT[arguments.format])
     try:
         line = DialogueLine(arguments.text, seed=arguments.seed)
         for note in checked_text(arguments.text).notes:
@@ -23,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         requests = takes_of(line, arguments.takes)
         for event in performer.perform(requests, lambda: False):
             if isinstance(event, FinishedTake):
-                path = numbered(arguments.out, event.request_index, arguments.takes)
+                path = numbered(out, event.request_index, arguments.takes)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(event.clip.to_json(), encoding="utf-8")
+                path.write_text(written(event.clip, arguments.format, arguments.fps), encoding="utf-8", newline="\n")
                 print(
                     f"{path}: {event.clip.seconds:.2f} s, seed {event.clip.seed}, "
                     f"{time.monotonic() - started:.1f} s after the start"
@@ -35,6 +45,24 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         return _failed(str(error))
     return 0
+
+
+def written(clip: ExpressionClip, output_format: str, fps: float | None = None) -> str:
+    """Return a clip as the text of a file.
+
+    Args:
+        clip: the take.
+        output_format: ``clip`` or ``livelink``.
+        fps: of a Live Link file; None is 60.
+    """
+    if output_format == "clip":
+        return clip.to_json()
+    if clip.space != CTEG_HEAD_1.id:
+        raise ValueError(
+            f"The checkpoint performs in “{clip.space}”; a Live Link file holds ARKit curves, so generate with a "
+            f"checkpoint of “{CTEG_HEAD_1.id}”."
+        )
+    return write_livelink(livelink_take(clip.frames, clip.fps, DEFAULT_FPS if fps is None else fps))
 
 
 def numbered(path: Path, take: int, takes: int) -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cteg_core.__main__ import COMMANDS, main
 from cteg_core.clip import ExpressionClip
 from cteg_core.commands import generate
-from cteg_core.commands.generate import numbered
+from cteg_core.commands.generate import numbered, written
+from flame_rig.livelink import read_livelink
+from flame_rig.spaces import arkit_from_frames
 from tests.fakes.fake_sidecar import FakePerformer
 
 
@@ -28,6 +31,26 @@ def test_generate_writes_numbered_clips(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("fake_model")
+@pytest.mark.parametrize(("options", "fps"), [([], 60), (["--fps", "30"], 30)])
+def test_generate_writes_live_link_files(options: list[str], fps: int, tmp_path: Path) -> None:
+    for form, out in (("livelink", "take.csv"), ("clip", "clip.json")):
+        wanted = options if form == "livelink" else []
+        assert main(["generate", "two words", "--format", form, *wanted, "--out", str(tmp_path / out)]) == 0
+    clip = ExpressionClip.from_json((tmp_path / "clip.json").read_text("utf-8"))
+    take = read_livelink((tmp_path / "take.csv").read_text("utf-8"), fps)
+    weights, _ = arkit_from_frames(clip.frames)
+    np.testing.assert_allclose(take.weights[:: fps // 30], weights, atol=1e-6)
+    assert len(take.weights) == (len(clip.frames) - 1) * fps // 30 + 1
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_generate_refuses_live_link_files_of_other_faces() -> None:
+    clip = ExpressionClip(frames=np.zeros((2, 53), dtype=np.float32), fps=30, space="flame-2020", text="")
+    with pytest.raises(ValueError, match="performs in “flame-2020”; a Live Link file holds ARKit curves"):
+        written(clip, "livelink")
+
+
+@pytest.mark.usefixtures("fake_model")
 def test_generate_notes_what_to_expect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "你好", "--out", str(tmp_path / "clip.json")]) == 0
     assert "emotion reading was learned from English" in capsys.readouterr().err
@@ -40,6 +63,7 @@ def test_generate_notes_what_to_expect(tmp_path: Path, capsys: pytest.CaptureFix
         (["generate", ""], "The line is empty"),
         (["generate", "hello", "--seed", "-1"], "A seed is a whole number"),
         (["generate", "refuse me"], "too sad; cheer it up"),
+        (["generate", "hello", "--fps", "24"], "--fps is the rate of a Live Link file"),
     ],
 )
 def test_generate_says_what_failed(
@@ -53,7 +77,15 @@ def test_generate_says_what_failed(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["dance"], ["generate", "a", "--takes", "0"], ["generate", "a", "--device", "tpu"]]
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["generate", "a", "--takes", "0"],
+        ["generate", "a", "--device", "tpu"],
+        ["generate", "a", "--format", "fbx"],
+        ["generate", "a", "--format", "livelink", "--fps", "0"],
+    ],
 )
 def test_misuse_ends_with_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
