@@ -17,6 +17,8 @@ from typing import Final
 from cteg_core import __version__
 
 DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
+TRAINING_CONFIGURATIONS: Final[tuple[str, ...]] = ("default", "tiny", "emoava", "emoava-tiny")
+"""Keys of `cteg_core.training.configurations.CONFIGURATIONS`, which is too heavy for ``--help``."""
 MAX_FPS: Final = 240.0
 OUTPUT_FORMATS: Final[tuple[str, ...]] = ("clip", "livelink")
 
@@ -73,15 +75,26 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="folder with goemotions/ and emobank/")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="corpus that synthesize wrote")
+    parser.add_argument(
+        "--config", choices=TRAINING_CONFIGURATIONS, default=TRAINING_CONFIGURATIONS[0], metavar="NAME",
+        help=f"how to train: {', '.join(TRAINING_CONFIGURATIONS)} (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="corpus that synthesize wrote, or the EmoAva data set"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; a run resumes from it")
+    head = parser.add_mutually_exclusive_group()
+    head.add_argument(
+        "--text", type=Path, metavar="DIR", help="folder with goemotions/ and emobank/, to train an emotion head on"
+    )
+    head.add_argument("--emotion-head", type=Path, metavar="DIR", help="checkpoint to take the emotion head of instead")
     parser.add_argument("--name", default="cteg-default", help="name of the checkpoint (default: %(default)s)")
-    parser.add_argument("--steps", type=_count, default=2000, help="optimiser steps (default: %(default)s)")
-    parser.add_argument("--batch", type=_count, default=48, help="performances a step (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and noise (default: %(default)s)")
-    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, fast on newer CPUs")
+    parser.add_argument("--steps", type=_count, metavar="N", help="optimiser steps (default: the configuration's)")
+    parser.add_argument("--batch", type=_count, metavar="N", help="performances a step (default: the configuration's)")
+    parser.add_argument("--seed", type=int, help="of weights, batches and noise (default: the configuration's)")
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, fast on newer processors")
     parser.add_argument("--text-encoder", type=Path, metavar="DIR", help="folder of the text encoder (default: found)")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: %(default)s)")
     parser.add_argument("--threads", type=_count, metavar="N", help="threads on the CPU (default: cores - 1)")
 
 
@@ -93,10 +106,22 @@ def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="folder with goemotions/")
+    parser.add_argument("--text", type=Path, metavar="DIR", help="folder with goemotions/: its test split is performed")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="measure on lines of this corpus instead of new ones of the test split"
+    )
     parser.add_argument("--lines", type=_count, default=30, help="test lines of each emotion (default: %(default)s)")
+    parser.add_argument("--items", type=_several, default=96, help="lines with a truth (default: %(default)s)")
+    parser.add_argument(
+        "--takes", type=_several, default=4, help="performances of each such line (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of lines and performances (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to this file")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the JSON and a page of figures; or a .json file for the JSON",
+    )
     _model_arguments(parser)
 
 
@@ -114,7 +139,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             "cteg_core.commands.generate:run"),
     Command("synthesize", "write a corpus of performances to train on", _synthesize_arguments,
             "cteg_core.commands.synthesize:run"),
-    Command("train", "train a checkpoint on labelled text and a corpus", _train_arguments,
+    Command("train", "train a checkpoint on a corpus, or on the EmoAva data set", _train_arguments,
             "cteg_core.commands.train:run"),
     Command("evaluate", "measure what a checkpoint's performances show", _evaluate_arguments,
             "cteg_core.commands.evaluate:run"),
@@ -138,6 +163,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a count: at least 1")
+    return value
+
+
+def _several(text: str) -> int:
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{text} is too few: at least 2")
     return value
 
 

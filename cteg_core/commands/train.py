@@ -1,35 +1,89 @@
-"""``python -m cteg_core train``: from labelled text and a corpus to a checkpoint that can be performed."""
+"""``python -m cteg_core train``: from a corpus, or the EmoAva data set, to a checkpoint."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
+from cteg_core.emoava.dataset import is_emoava
 from cteg_core.model_loading import use_threads
-from cteg_core.training.loop import TrainConfig
-from cteg_core.training.recipe import train_checkpoint
+from cteg_core.training.configurations import CONFIGURATIONS, DataKind
+from cteg_core.training.settings import TrainConfig
+
+CALLED: dict[DataKind, str] = {"corpus": "a corpus that synthesize wrote", "emoava": "the EmoAva data set"}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; return the exit status."""
+    """Train and say where the checkpoint is; return the exit status."""
     torch.set_num_threads(use_threads(arguments.threads))
-    config = replace(
-        TrainConfig(),
-        steps=arguments.steps,
-        batch=arguments.batch,
-        seed=arguments.seed,
-        bfloat16=arguments.bfloat16,
-    )
-    folder = train_checkpoint(
+    try:
+        config = config_of(arguments)
+        folder = _train(arguments, config)
+    except ImportError as error:
+        return _failed(
+            f"Training needs {error.name}, which this Python ({sys.executable}) does not have: "
+            "install the requirements that pyproject.toml lists under `train`."
+        )
+    except (OSError, ValueError) as error:
+        return _failed(str(error))
+    print(f"The checkpoint is in {folder}.")
+    return 0
+
+
+def config_of(arguments: argparse.Namespace) -> TrainConfig:
+    """Return the configuration that the arguments name, with what they replace.
+
+    Raises ValueError when it is for another kind of data than the folder holds.
+    """
+    named = CONFIGURATIONS[arguments.config]
+    found: DataKind = "emoava" if any(map(is_emoava, (arguments.data, arguments.data / "dataset"))) else "corpus"
+    if found != named.data:
+        fitting = ", ".join(name for name, other in CONFIGURATIONS.items() if other.data == found)
+        raise ValueError(
+            f"{arguments.data} looks like {CALLED[found]}, and the configuration {arguments.config} is for "
+            f"{CALLED[named.data]}: choose {fitting} with --config, or other data."
+        )
+    config = named.config
+    given = {name: getattr(arguments, name) for name in ("batch", "seed") if getattr(arguments, name) is not None}
+    if arguments.steps is not None:
+        given |= {"steps": arguments.steps, "epochs": 0}
+    return replace(config, **given, bfloat16=config.bfloat16 or arguments.bfloat16)
+
+
+def _train(arguments: argparse.Namespace, config: TrainConfig) -> Path:
+    # What only training needs is imported here, so that its absence can be said.
+    from cteg_core.emoava.recipe import train_emoava
+    from cteg_core.training.recipe import train_checkpoint
+
+    bar = sys.stderr.isatty()
+    if CONFIGURATIONS[arguments.config].data == "emoava":
+        if arguments.text_encoder is None:
+            raise ValueError("EmoAva's network reads bert-base-cased: name a folder of it with --text-encoder.")
+        return train_emoava(
+            arguments.data, arguments.out, config, arguments.text_encoder, _say, device=arguments.device, bar=bar
+        )
+    return train_checkpoint(
         text=arguments.text,
         corpus=arguments.data,
         out=arguments.out,
         name=arguments.name,
         config=config,
         text_encoder=arguments.text_encoder,
-        report=lambda line: print(line, flush=True),
+        report=_say,
+        emotion_head=arguments.emotion_head,
+        device=arguments.device,
+        bar=bar,
     )
-    print(f"The checkpoint is in {folder}.")
-    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _failed(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1

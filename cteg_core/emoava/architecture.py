@@ -119,6 +119,11 @@ def bert_config(settings: Mapping[str, object]) -> dict[str, Any]:
     state = config.state if isinstance(config, StandIn) else None
     if not isinstance(state, dict):
         raise ImportRefused("The checkpoint's BertModel has no configuration.")
+    return bert_config_record(state)
+
+
+def bert_config_record(state: Mapping[Any, object]) -> dict[str, Any]:
+    """Return what is kept of a BERT's configuration; raises ImportRefused if it is not a plain one."""
     for name, expected in _BERT_FIXED.items():
         if not _is(state.get(name, expected), expected):
             raise ImportRefused(

@@ -1,4 +1,4 @@
-"""Writes the folder of an imported checkpoint: all of it or nothing."""
+"""Imports an official checkpoint, and writes the folder of an official network: all of it or nothing."""
 
 from __future__ import annotations
 
@@ -72,23 +72,38 @@ def import_emoava(checkpoint: Path, dataset: Path, tokenizer: Path | None, out: 
     vocabulary = None
     if tokenizer is not None:
         vocabulary = read_vocabulary(tokenizer / VOCABULARY_NAME, int(converted.encoder_config["vocab_size"]))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    partial.mkdir()
-    try:
-        _write(converted, start_frame, vocabulary, partial, checkpoint.name)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    write_folder(converted, start_frame, vocabulary, out, {"source": checkpoint.name, "epoch": converted.epoch})
     return Imported(
         out,
         sum(weight.size for weight in converted.network.values()),
         sum(weight.size for weight in converted.encoder.values()),
         vocabulary is not None,
     )
+
+
+def write_folder(
+    converted: Converted, start_frame: Array, vocabulary: bytes | None, out: Path, origin: Mapping[str, Any]
+) -> None:
+    """Write a folder that :func:`~cteg_core.emoava.loading.load_emoava` loads: all of it or nothing.
+
+    Args:
+        converted: the network's and the text encoder's weights, checked (:func:`check_sizes`).
+        start_frame: ``float32 [53]``.
+        vocabulary: the text encoder's words, one a line; None where they are not known.
+        out: the folder; one that is there is replaced.
+        origin: where the weights come from, for people: entries of ``config.json``.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    partial.mkdir()
+    try:
+        _write(converted, start_frame, vocabulary, partial, origin)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def read_mean_frame(dataset: Path) -> Array:
@@ -126,7 +141,9 @@ def check_sizes(converted: Converted) -> None:
         raise ImportRefused("The checkpoint's decoder does not read states as wide as its text encoder's.")
 
 
-def _write(converted: Converted, start_frame: Array, vocabulary: bytes | None, folder: Path, source: str) -> None:
+def _write(
+    converted: Converted, start_frame: Array, vocabulary: bytes | None, folder: Path, origin: Mapping[str, Any]
+) -> None:
     encoder = folder / TEXT_ENCODER_FOLDER
     encoder.mkdir()
     tensors = {NETWORK_PREFIX + name: weight for name, weight in converted.network.items()}
@@ -141,8 +158,7 @@ def _write(converted: Converted, start_frame: Array, vocabulary: bytes | None, f
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     record = {
         "format": EMOAVA_FORMAT,
-        "source": source,
-        "epoch": converted.epoch,
+        **origin,
         "architecture": converted.config.to_record(),
         "sha256": {path.relative_to(folder).as_posix(): _digest(path) for path in files},
         "licence": LICENCE,

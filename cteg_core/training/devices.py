@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor
 
 from cteg_core.training.batches import Batch
 
 Record = TypeVar("Record")
+
+_PATIENCE: Final = timedelta(hours=6)
+"""How long processes wait while the first one reads texts and trains the emotion head."""
 
 
 def accelerator_for(device: str = "auto") -> Accelerator:
@@ -30,7 +34,8 @@ def accelerator_for(device: str = "auto") -> Accelerator:
     """
     # Which weights take part depends on the configuration's switches.
     switches = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[switches])
+    handlers = [switches, InitProcessGroupKwargs(timeout=_PATIENCE)]
+    accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=handlers)
     if device not in ("auto", accelerator.device.type):
         raise ValueError(f"This machine's torch offers no device {device!r}: choose auto or cpu.")
     if accelerator.mixed_precision not in ("no", "bf16"):

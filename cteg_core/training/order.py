@@ -53,8 +53,8 @@ class TrainingOrder:
         rng = np.random.default_rng([self._config.seed, pool])
         drawn = rng.choice(self._usable, size=min(len(self._usable), batch * POOL_BATCHES), replace=False)
         ordered = drawn[np.argsort(self._lengths[drawn], kind="stable")]
-        groups = [ordered[i : i + batch] for i in range(0, len(ordered), batch)]
-        return groups[rng.permutation(len(groups))[within % len(groups)]]
+        groups: list[NDArray[np.int64]] = [ordered[i : i + batch] for i in range(0, len(ordered), batch)]
+        return groups[int(rng.permutation(len(groups))[within % len(groups)])]
 
 
 def held_out_lines(line_indices: NDArray[np.int64], share: float) -> NDArray[np.int64]:

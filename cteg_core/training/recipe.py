@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
+from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.text_encoder import MINILM_SHA256, TextEncoder
 from cteg_core.training.batches import FRAME_RATES
 from cteg_core.training.corpus import CorpusReader
+from cteg_core.training.devices import accelerator_for
 from cteg_core.training.emotion_training import (
-    EmotionScores,
     EmotionTraining,
     LabelledStates,
     best_thresholds,
@@ -27,6 +29,7 @@ from cteg_core.training.emotion_training import (
     train_emotion_head,
 )
 from cteg_core.training.loop import TrainConfig, TrainData, scaling_of, train
+from cteg_core.training.resume import load_best
 from cteg_core.training.text_data import GOEMOTIONS_SPLITS, LabelledLine, read_emobank, read_goemotions
 from cteg_core.training.text_states import TextStateCache
 
@@ -42,11 +45,11 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainedEmotionHead:
-    """The head, the threshold of each label ``[28]``, and what it reaches on the test split."""
+    """The head, the threshold of each label ``[28]``, and what it reaches on the test split, as a record."""
 
     head: EmotionHead
     thresholds: torch.Tensor
-    scores: EmotionScores
+    scores: dict[str, Any]
 
 
 def read_labelled_text(folder: Path) -> list[LabelledLine]:
@@ -56,40 +59,63 @@ def read_labelled_text(folder: Path) -> list[LabelledLine]:
 
 
 def train_checkpoint(
-    text: Path,
+    text: Path | None,
     corpus: Path,
     out: Path,
     name: str,
     config: TrainConfig,
     text_encoder: Path | None,
     report: Report = lambda line: None,
+    *,
+    emotion_head: Path | None = None,
+    device: str = "auto",
+    bar: bool = False,
 ) -> Path:
     """Train everything a checkpoint holds and write it to ``out/checkpoint``; return that folder.
 
-    Every stage leaves its result in ``out`` and is not done again: an interrupted run goes on.
+    Every stage leaves its result in ``out`` and is not done again: an interrupted run goes on. The checkpoint has the
+    averaged weights that did best on the lines held out, or the last ones where none are held out.
+
+    Args:
+        text: folder of labelled text, to train the emotion head on; needed unless there is a head already.
+        corpus: what the network learns from.
+        out: the run's folder.
+        name: the checkpoint's.
+        config: how the network is trained.
+        text_encoder: folder of the text encoder; None finds it.
+        emotion_head: a checkpoint to take the emotion head of, in place of training one.
+        report, device, bar: as :func:`~cteg_core.training.loop.train` takes them.
+
+    Raises:
+        ValueError: with a sentence; so does every stage.
+        OSError: a file cannot be read or written.
     """
 
     def encoder() -> TextEncoder:
-        return TextEncoder.load(text_encoder)
+        return TextEncoder.load(text_encoder, str(accelerator.device))
 
-    emotion = _emotion_head(text, out, encoder, report)
-    report(f"emotion head: {emotion.scores}")
+    accelerator = accelerator_for(device)
     reader = CorpusReader(corpus)
-    states = TextStateCache.of(reader.texts, out / "states-corpus", encoder, report)
+    with accelerator.main_process_first():
+        emotion = _emotion_head(text, emotion_head, out, encoder, report)
+        states = TextStateCache.of(reader.texts, out / "states-corpus", encoder, report)
     rates = FRAME_RATES if config.model.frame_rate else ()
     data = TrainData(reader, states, scaling_of(reader), reader.fps, rates)
-    network = train(data, config, out / "network", report)
+    network = train(data, config, out / "network", report, device=device, bar=bar)
+    best = load_best(out / "network", config, into=network)
     info = CheckpointInfo(
         name=name,
         space="cteg-head-1",
         fps=reader.fps,
         text_encoder=dict(MINILM_SHA256),
         training={"credits": CREDITS, "pairs": len(reader), "lines": len(reader.texts), **_settings(config)},
-        metrics={"emotion_head": asdict(emotion.scores)},
+        metrics={"emotion_head": emotion.scores, "held_out": None if best is None else asdict(best)},
         licence=LICENCE,
     )
-    checkpoint = Checkpoint(info, network, emotion.head, emotion.thresholds, data.scaling)
-    save_checkpoint(checkpoint, out / "checkpoint")
+    if accelerator.is_main_process:
+        checkpoint = Checkpoint(info, network, emotion.head, emotion.thresholds, data.scaling)
+        save_checkpoint(checkpoint, out / "checkpoint")
+    accelerator.wait_for_everyone()
     return out / "checkpoint"
 
 
@@ -99,22 +125,36 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     return record
 
 
-def _emotion_head(text: Path, out: Path, encoder: Callable[[], TextEncoder], report: Report) -> TrainedEmotionHead:
+def _emotion_head(
+    text: Path | None, source: Path | None, out: Path, encoder: Callable[[], TextEncoder], report: Report
+) -> TrainedEmotionHead:
+    """Return the head of the checkpoint ``source``, the one that the run has trained, or train one on ``text``."""
+    if source is not None:
+        given = load_checkpoint(source)
+        scores_of_it = dict(given.info.metrics.get("emotion_head") or {})
+        return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it)
     kept = out / "emotion-head.safetensors"
+    trained = _kept_head(kept)
+    if trained is None:
+        if text is None:
+            raise ValueError(
+                "The emotion head has to be trained: name the folder of labelled text with --text, "
+                "or a checkpoint whose head to take with --emotion-head."
+            )
+        trained = _trained_head(text, out, encoder, report)
+        _keep_head(kept, trained)
+    report(f"emotion head: {trained.scores}")
+    return trained
+
+
+def _trained_head(text: Path, out: Path, encoder: Callable[[], TextEncoder], report: Report) -> TrainedEmotionHead:
     lines = read_labelled_text(text)
     cache = TextStateCache.of([line.text for line in lines], out / "states-text", encoder, report)
     labels, affect = _targets(lines)
     splits = np.array([line.split for line in lines])
-    config = EmotionHeadConfig()
-    if kept.is_file():
-        head = EmotionHead(config)
-        head.load_state_dict(load_file(kept))
-        head.eval()
-    else:
-        chosen = np.flatnonzero(splits == "train")
-        data = LabelledStates(cache, chosen, labels[chosen], affect[chosen])
-        head = train_emotion_head(data, config, EmotionTraining(), report)
-        save_file(head.state_dict(), kept)
+    chosen = np.flatnonzero(splits == "train")
+    data = LabelledStates(cache, chosen, labels[chosen], affect[chosen])
+    head = train_emotion_head(data, EmotionHeadConfig(), EmotionTraining(), report)
     labelled = ~np.isnan(labels[:, 0])
     dev, test = (_read_split(head, cache, labels, labelled & (splits == split)) for split in ("dev", "test"))
     rated = np.flatnonzero((splits == "test") & ~np.isnan(affect[:, 0]))
@@ -122,8 +162,31 @@ def _emotion_head(text: Path, out: Path, encoder: Callable[[], TextEncoder], rep
     return TrainedEmotionHead(
         head,
         torch.from_numpy(best_thresholds(*dev)).float(),
-        scores(dev, test, (read_affect, affect[rated])),
+        asdict(scores(dev, test, (read_affect, affect[rated]))),
     )
+
+
+def _keep_head(path: Path, trained: TrainedEmotionHead) -> None:
+    tensors = {f"head.{name}": value for name, value in trained.head.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata={"scores": json.dumps(trained.scores)})
+    partial.replace(path)
+
+
+def _kept_head(path: Path) -> TrainedEmotionHead | None:
+    """Return the head that the run has trained; None where there is none, raises ValueError where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = json.loads((file.metadata() or {})["scores"])
+        tensors = load_file(path)
+        thresholds = tensors.pop("thresholds")
+        head = EmotionHead(EmotionHeadConfig())
+        head.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is not an emotion head of this version ({error}): delete it.") from error
+    return TrainedEmotionHead(head.eval(), thresholds, dict(found))
 
 
 def _targets(lines: Sequence[LabelledLine]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

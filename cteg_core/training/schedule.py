@@ -24,8 +24,8 @@ def optimizer_for(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 def learning_rate(step: int, config: TrainConfig, steps: int | None = None) -> float:
     """Return the rate of step ``step``, counted from 0, of a run of ``steps`` (default: ``config.steps``)."""
     if config.schedule == "noam":
-        number = step + 1
-        return config.rate * min(number**-0.5, number * config.warmup**-1.5) / math.sqrt(config.model.d_model)
+        rise, fall = (step + 1) / config.warmup / math.sqrt(config.warmup), 1.0 / math.sqrt(step + 1)
+        return config.rate / math.sqrt(config.model.d_model) * min(rise, fall)
     if step < config.warmup:
         return config.rate * (step + 1) / config.warmup
     progress = (step - config.warmup) / max(1, (config.steps if steps is None else steps) - config.warmup)

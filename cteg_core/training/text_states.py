@@ -6,16 +6,28 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cteg_core.model.text_encoder import READ_LAYERS, TextEncoder
+from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 
 BATCH: Final = 64
+
+
+class StateEncoder(Protocol):
+    """What turns texts into states: the sidecar's text encoder, or another with as many layers for every text."""
+
+    def token_count(self, text: str) -> int:
+        """Return how many tokens ``text`` becomes, special ones included."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        """Encode texts, padded to the longest."""
+        ...
 
 
 class TextStateCache:
@@ -49,11 +61,16 @@ class TextStateCache:
         cls,
         texts: Sequence[str],
         folder: Path,
-        encoder: Callable[[], TextEncoder],
+        encoder: Callable[[], StateEncoder],
         report: Callable[[str], None] = lambda line: None,
+        identity: str = "",
     ) -> TextStateCache:
-        """Return the cache in ``folder``, computing it first unless it already holds these very texts."""
-        digest = hashlib.sha256(json.dumps([list(texts), READ_LAYERS]).encode()).hexdigest()
+        """Return the cache in ``folder``, computing it first unless it already holds these very texts.
+
+        ``identity`` tells encoders apart; states of another one are not taken for this one's.
+        """
+        what = [list(texts), READ_LAYERS, *((identity,) if identity else ())]
+        digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
         index_path, states_path = folder / "index.json", folder / "states.npy"
         if index_path.is_file() and states_path.is_file():
             index = json.loads(index_path.read_text(encoding="utf-8"))
@@ -66,10 +83,13 @@ class TextStateCache:
         return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), offsets)
 
 
-def _encode(texts: Sequence[str], encoder: TextEncoder, path: Path, report: Callable[[str], None]) -> NDArray[np.int64]:
+def _encode(
+    texts: Sequence[str], encoder: StateEncoder, path: Path, report: Callable[[str], None]
+) -> NDArray[np.int64]:
     counts = [encoder.token_count(text) for text in texts]
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    shape = (int(offsets[-1]), len(READ_LAYERS), encoder.width)
+    _, layers, _, width = encoder.encode(texts[:1]).layers.shape
+    shape = (int(offsets[-1]), layers, width)
     states = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     order = sorted(range(len(texts)), key=lambda i: counts[i])  # alike lengths waste no padding
     for start in range(0, len(order), BATCH):
