@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import bpy
+
 STUDIO_LIGHT: Final = "paint.sl"
 """The one of Blender's own studio lights that leaves skin its colour."""
 _CYCLES_QUICK_BOUNCES: Final = 3
@@ -32,6 +34,13 @@ def use_cycles(scene: Any, size: tuple[int, int], samples: int, *, denoised: boo
         cycles.denoising_prefilter = "NONE" if quick else "FAST"
     if quick:
         cycles.max_bounces = _CYCLES_QUICK_BOUNCES
+
+
+def use_eevee(scene: Any, size: tuple[int, int], samples: int) -> None:
+    """Render with EEVEE, which needs OpenGL: a graphics card, or slowly Mesa's software."""
+    _set_size(scene, size)
+    scene.render.engine = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+    scene.eevee.taa_render_samples = samples
 
 
 def use_workbench(scene: Any, size: tuple[int, int]) -> None:

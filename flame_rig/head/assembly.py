@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flame_rig.flame_model import JOINT_NAMES, FlameModel, validated
 from flame_rig.head import landmarks as lm
 from flame_rig.head.colours import MATERIAL_INDEX, MATERIALS, skin_colors
+from flame_rig.head.ears import ears
 from flame_rig.head.expression_tables import JAW_OPEN_CORRECTIVE
 from flame_rig.head.expressions import jaw_weight
 from flame_rig.head.grid import SkinGrid, SkinPoints, skin_grid
@@ -20,7 +21,7 @@ from flame_rig.head.numerics import Array, smoothstep
 from flame_rig.head.on_skin import SkinStates, brows, lashes, lid_rims, mouth_lining
 from flame_rig.head.part import Part, joined
 from flame_rig.head.skin import lip_seal, skin_positions
-from flame_rig.head.solids import EYE_EQUATOR, ears, eyeball, teeth, tongue
+from flame_rig.head.solids import EYE_EQUATOR, eyeball, teeth, tongue
 from flame_rig.spaces import CTEG_HEAD_1, JAW_OPEN_RADIANS, RESERVED_NAME
 
 METRES_PER_UNIT: Final = 0.01

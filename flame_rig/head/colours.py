@@ -22,6 +22,9 @@ PUPIL: Final = np.array((0.012, 0.012, 0.015))
 IRIS_INNER: Final = np.array((0.36, 0.50, 0.44))
 IRIS_OUTER: Final = np.array((0.20, 0.36, 0.40))
 LIMBUS: Final = np.array((0.05, 0.08, 0.09))
+HAIR: Final = np.array((0.075, 0.030, 0.014))
+HAIR_LIGHT: Final = np.array((0.185, 0.083, 0.038))
+HAIR_ROOT: Final = np.array((0.040, 0.016, 0.009))
 SCLERA: Final = np.array((0.86, 0.84, 0.82))
 
 MATERIALS: Final[tuple[Material, ...]] = (
@@ -33,7 +36,7 @@ MATERIALS: Final[tuple[Material, ...]] = (
     Material("teeth", (0.93, 0.90, 0.83), roughness=0.38, subsurface=0.3, specular=0.3),
     Material("tongue", (0.72, 0.27, 0.26), roughness=0.35, subsurface=0.2),
     Material("eye", (1.0, 1.0, 1.0), roughness=0.06, specular=0.28, coat=0.25, vertex_color=True),
-    Material("hair", (0.105, 0.045, 0.022), roughness=0.6, specular=0.3),
+    Material("hair", (0.105, 0.045, 0.022), roughness=0.5, specular=0.35, vertex_color=True),
 )
 MATERIAL_INDEX: Final = {material.name: index for index, material in enumerate(MATERIALS)}
 

@@ -20,7 +20,7 @@ from flame_rig.head.numerics import Array
 Polygon = tuple[int, ...]
 
 # columns from the front: midline, inner canthus, mouth corner, outer canthus, side, back
-_COLUMNS_BETWEEN: Final = (4, 5, 8, 9, 10)
+_COLUMNS_BETWEEN: Final = (5, 7, 10, 8, 9)
 # row bands from the top: lower end, rows in the band, exponent (> 1 crowds rows at the lower end)
 _BANDS_ABOVE_EYES: Final = ((4.4, 4, 1.0), (2.0, 7, 1.0), (lm.EYE_LINE, 9, 1.35))
 _BANDS_BELOW_EYES: Final = ((-3.2, 4, 1.0), (-5.3, 9, 1.0), (lm.LIP_LINE, 8, 1.3))

@@ -11,11 +11,11 @@ from flame_rig.head.numerics import Array
 EYE_LINE: Final = 0.0
 """Height of the row that the lids split along."""
 EYE_X: Final = 3.25
-EYE_Z: Final = 6.17
+EYE_Z: Final = 6.08
 EYE_RADIUS: Final = 2.24
-LID_RADIUS: Final = EYE_RADIUS + 0.18
+LID_RADIUS: Final = EYE_RADIUS + 0.22
 INNER_CANTHUS_X: Final = 1.32
-OUTER_CANTHUS_X: Final = 5.20
+OUTER_CANTHUS_X: Final = 5.24
 
 LIP_LINE: Final = -6.8
 """Height of the row that the lips split along."""

@@ -10,9 +10,9 @@ from flame_rig.head import landmarks as lm
 from flame_rig.head.grid import SkinPoints
 from flame_rig.head.numerics import Array
 
-UPPER_OPENING: Final = 0.86
+UPPER_OPENING: Final = 0.70
 """Height of the upper lid's edge above the lid line at rest: below the iris's top, which it covers."""
-LOWER_OPENING: Final = 0.88
+LOWER_OPENING: Final = 0.90
 _UPPER_DECAY: Final = 1.75
 _LOWER_DECAY: Final = 1.5
 """An opening must stay below the decay length, or the skin folds over itself."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame_rig.head.numerics import Array, Pchip, smoothstep
 
@@ -65,6 +66,17 @@ def loft(theta: Array, height: Array) -> Array:
     z = np.where(in_front, centre + (_front(height) - centre) * depth, centre - (centre - _back(height)) * depth)
     y = height + _rise(height) * smoothstep(np.radians(28.0), np.radians(95.0), np.abs(theta))
     return np.stack([half_width(height) * sine, y, z], axis=-1)
+
+
+def outside(points: Array) -> NDArray[np.bool_]:
+    """Return which of points ``[..., 3]`` lie outside the bare head; its rings are taken as level, as the cranium's are."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    centre = _centre(y)
+    in_front = z >= centre
+    roundness = np.where(in_front, _roundness(y), _BACK_ROUNDNESS)
+    depth = np.where(in_front, _front(y) - centre, centre - _back(y))
+    reach = np.abs(x / half_width(y)) ** roundness + np.abs((z - centre) / depth) ** roundness
+    return np.asarray((reach > 1.0) | (y > TOP) | (y < BOTTOM))
 
 
 def angle_at(x: Array, height: Array) -> Array:

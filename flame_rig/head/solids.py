@@ -1,4 +1,4 @@
-"""Parts that do not bend: eyeballs, teeth, tongue, ears."""
+"""Parts that do not bend: eyeballs, teeth, tongue."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from flame_rig.head import colours
 from flame_rig.head import landmarks as lm
 from flame_rig.head.grid import fan_polygons, strip_polygons
-from flame_rig.head.numerics import Array, gaussian, smoothstep
-from flame_rig.head.part import Part, grid_uv, joined, rigid_weights
+from flame_rig.head.numerics import Array, smoothstep
+from flame_rig.head.part import Part, grid_uv, rigid_weights
 
 NECK, JAW, LEFT_EYE, RIGHT_EYE = 1, 2, 3, 4
 
 PUPIL_DEGREES: Final = 11.0
-IRIS_DEGREES: Final = 24.5
-LIMBUS_DEGREES: Final = 26.8
+IRIS_DEGREES: Final = 25.5
+LIMBUS_DEGREES: Final = 27.6
 _EYE_RINGS: Final = np.radians((
-    5.5, 10.0, 11.0, 12.5, 15.0, 18.0, 21.0, 23.5, 24.5, 25.8, 26.8, 28.2, 31.0, 35.0,
+    5.5, 10.0, 11.0, 12.5, 15.0, 18.0, 21.0, 24.0, 25.5, 26.6, 27.6, 29.0, 31.5, 35.0,
     40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 115.0, 130.0, 145.0, 160.0, 171.0,
 ))  # fmt: skip
 _EYE_COLUMNS: Final = 40
@@ -26,7 +26,7 @@ EYE_EQUATOR: Final = slice(1 + 19 * _EYE_COLUMNS, 1 + 20 * _EYE_COLUMNS)
 """The eyeball's vertices whose mean is its centre."""
 
 
-def _capped_sphere(angles: Array, columns: int) -> tuple[Array, Array, tuple[tuple[int, ...], ...]]:
+def capped_sphere(angles: Array, columns: int) -> tuple[Array, Array, tuple[tuple[int, ...], ...]]:
     """Return a unit sphere's angles from its pole and around it, and its faces: pole, rings, pole."""
     around = 2 * np.pi * np.arange(columns) / columns
     polar = np.concatenate([[0.0], np.repeat(angles, columns), [np.pi]])
@@ -40,7 +40,7 @@ def _capped_sphere(angles: Array, columns: int) -> tuple[Array, Array, tuple[tup
 
 def eyeball(side: int) -> Part:
     """Return an eyeball; pupil, iris and white are vertex colours, the cornea a slight bulge."""
-    polar, azimuth, polygons = _capped_sphere(_EYE_RINGS, _EYE_COLUMNS)
+    polar, azimuth, polygons = capped_sphere(_EYE_RINGS, _EYE_COLUMNS)
     degrees = np.degrees(polar)
     radius = lm.EYE_RADIUS * (1.0 + 0.016 * np.exp(-((degrees / 24.0) ** 4)))
     # mirrored by its columns, so that both eyes are each other's mirror image vertex by vertex
@@ -108,7 +108,7 @@ def teeth(upper: bool) -> Part:
 
 def tongue() -> Part:
     """Return the tongue; ``tongueOut`` slides its tip out over the lower lip."""
-    polar, azimuth, polygons = _capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
+    polar, azimuth, polygons = capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
     centre, radii = np.array((0.0, -7.75, 5.5)), np.array((1.9, 0.72, 1.9))
     # pole at the tip
     unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
@@ -130,40 +130,3 @@ def tongue() -> Part:
         weights=rigid_weights(len(vertices), JAW),
         deltas={"tongueOut": out, "jawForward": forward},
     )
-
-
-def ears() -> Part:
-    """Return both ears: a dished disc with helix, antihelix and concha, set back against the head."""
-    rings, columns = 9, 28
-    ring = np.repeat(np.arange(1, rings) / (rings - 1), columns)
-    around = np.tile(2 * np.pi * np.arange(columns) / columns, rings - 1)
-    ring, around = np.append(ring, 0.0), np.append(around, 0.0)
-    cosine, sine = np.cos(around), np.sin(around)
-    back = 1.45 * (1 + 0.10 * np.cos(around - 0.6)) * ring * cosine * (1 - 0.12 * sine * ring)
-    up = 2.45 * (1 - 0.10 * np.maximum(-sine, 0.0)) * ring * sine
-    helix = 0.55 * np.exp(-(((ring - 0.80) / 0.16) ** 2)) * (0.35 + 0.65 * smoothstep(-1.0, 0.4, sine + 0.6 * cosine))
-    concha = -0.35 * gaussian(back, up, (-0.35, -0.2), (0.6, 0.8))
-    antihelix = 0.28 * np.exp(-(((ring - 0.45) / 0.13) ** 2)) * smoothstep(-0.3, 0.5, cosine + 0.3 * sine)
-    out = 0.35 + helix + concha + antihelix - 1.1 * (ring > 0.97)
-    out = out + 0.42 * np.maximum(0.0, back + 0.6)
-    tilt = np.radians(-10.0)
-    y = up * np.cos(tilt) + back * np.sin(tilt)
-    z = up * np.sin(tilt) - back * np.cos(tilt)
-    parts = []
-    for side in (1, -1):
-        vertices = np.stack([side * (7.35 + 0.8 * out), -1.4 + y, -1.3 + z], axis=-1)
-        polygons = strip_polygons(rings - 1, columns, flip=side > 0, wrap=True)
-        polygons += fan_polygons(list(range(columns)), len(ring) - 1, flip=side < 0)
-        rosy = 0.35 * smoothstep(0.5, 1.0, ring)
-        parts.append(
-            Part(
-                name="ears",
-                material="skin",
-                vertices=vertices,
-                polygons=tuple(polygons),
-                uv=0.5 + 0.5 * np.stack([cosine, sine], axis=-1) * ring[:, None],
-                colors=colours.mixed(np.tile(colours.SKIN, (len(ring), 1)), colours.BLUSH, rosy),
-                weights=rigid_weights(len(ring), NECK),
-            )
-        )
-    return joined("ears", parts)
