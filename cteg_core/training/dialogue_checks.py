@@ -111,9 +111,10 @@ def near_duplicates(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def figures_of(lines: Sequence[WrittenLine]) -> DialogueFigures:
     """Return the figures of ``lines``.
 
-    Lines that carry a context are left out of the search for near-duplicates: they may be one half of a matched pair.
+    What is repeated is looked for among distinct texts, and near-duplicates among lines without a context: the rows of
+    a matched pair say the same words on purpose.
     """
-    texts = [line.text for line in lines]
+    texts = list(dict.fromkeys(line.text for line in lines))
     strongest = [EMOTION_LABELS[max(range(28), key=line.emotions.__getitem__)] for line in lines]
     by_label, by_basic = Counter(strongest), Counter(line.basic for line in lines)
     turning = sum(len({max(range(28), key=shares.__getitem__) for shares in line.arc}) > 1 for line in lines)
