@@ -132,6 +132,11 @@ def clip_of(action: bpy.types.Action) -> ExpressionClip | None:
         raise BakeError(f"The clip stored with the action “{action.name}” cannot be read. {error}") from None
 
 
+def key_path(name: str) -> str:
+    """Return the data path of a shape key's value, from its ``Key`` data-block."""
+    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
+
+
 def _key_curves(channels: Channels, keys: bpy.types.Key, notes: list[str]) -> Iterator[_Curve]:
     driven = _driven_paths(keys)
     missing: list[str] = []
@@ -139,7 +144,7 @@ def _key_curves(channels: Channels, keys: bpy.types.Key, notes: list[str]) -> It
     cut_off: list[str] = []
     for column, name in enumerate(channels.key_names):
         key = keys.key_blocks.get(name)
-        path = f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
+        path = key_path(name)
         if key is None:
             missing.append(name)
         elif path in driven:

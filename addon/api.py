@@ -15,7 +15,7 @@ from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.channels import channels_of_clip
 from flame_rig.flame_model import FlameModel
 
-from . import actions, jobs, preferences
+from . import actions, corrective_bake, jobs, preferences, rig_identity
 from .actions import BakedTake, BakeError, clip_of
 from .errors import CtegError
 from .jobs import JobProgress
@@ -30,11 +30,14 @@ __all__ = [
     "Rig",
     "add_head",
     "bake",
+    "bake_correctives",
     "bake_takes",
     "clip_of",
     "find_rig",
+    "fit_bones",
     "generate",
     "perform",
+    "restore_correctives",
     "scene_fps",
     "start_job",
     "take_name",
@@ -56,6 +59,39 @@ def add_head(model: FlameModel | None = None, name: str = "CTEG Head") -> Rig:
 
         model = build_head()
     return build_rig(model, name)
+
+
+def fit_bones(rig: Rig | None = None) -> float:
+    """Move a head's bones to where the joints of its present identity (keys ``Shape###``) are.
+
+    Args:
+        rig: the head; None is the active one, or the scene's only one.
+
+    Returns:
+        Metres that the bone which moved most was moved.
+    """
+    rig = rig or _active_rig()
+    return rig_identity.fit_bones(rig.mesh, rig.armature) / rig.units_per_metre
+
+
+def bake_correctives(
+    rig: Rig | None = None, *, frame_start: int | None = None, frame_end: int | None = None
+) -> BakedTake:
+    """Put keyframes in the place of the drivers of a head's correctives, for export.
+
+    Args:
+        rig: the head; None is the active one, or the scene's only one.
+        frame_start, frame_end: first and last frame; None are the active scene's.
+    """
+    rig, scene = rig or _active_rig(), _active_scene()
+    start = scene.frame_start if frame_start is None else frame_start
+    end = scene.frame_end if frame_end is None else frame_end
+    return corrective_bake.bake_correctives(rig, start, end)
+
+
+def restore_correctives(rig: Rig | None = None) -> int:
+    """Let the bones drive a head's correctives again after :func:`bake_correctives`; return how many they are."""
+    return corrective_bake.restore_correctives(rig or _active_rig())
 
 
 def generate(

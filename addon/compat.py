@@ -93,6 +93,15 @@ def assign(part: ActionPart) -> None:
         animation.action_slot = part.slot
 
 
+def play(owner: Animated, action: bpy.types.Action | None) -> None:
+    """Make an Action that the owner played before its active one again, or leave it with none.
+
+    Blender finds the slot again by the name of the one that the owner had.
+    """
+    animation = owner.animation_data or owner.animation_data_create()
+    animation.action = action
+
+
 def assign_to_strip(strip: bpy.types.NlaStrip, part: ActionPart) -> None:
     """Make an NLA strip play a part."""
     if HAS_SLOTS:

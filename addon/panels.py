@@ -6,7 +6,15 @@ from typing import Any
 import bpy
 
 from . import performance
-from .operators import CTEG_OT_add_head, CTEG_OT_cancel, CTEG_OT_generate
+from .operators import (
+    CTEG_OT_add_head,
+    CTEG_OT_bake_correctives,
+    CTEG_OT_cancel,
+    CTEG_OT_fit_bones,
+    CTEG_OT_generate,
+    CTEG_OT_restore_correctives,
+)
+from .rig import MODEL, active_rig
 
 _LETTER_WIDTH = 7.0
 """Pixels that a letter of Blender's interface font takes at scale 1, about."""
@@ -39,6 +47,27 @@ class CTEG_PT_line(bpy.types.Panel):
             layout.progress(factor=progress.fraction, text=words)
             layout.operator(CTEG_OT_cancel.bl_idname, icon="CANCEL")
         _draw_outcome(layout, context)
+
+
+class CTEG_PT_head(bpy.types.Panel):
+    """The active head: what it was built from, and what is done to its rig."""
+
+    bl_idname = "CTEG_PT_head"
+    bl_label = "Head"
+    bl_category = "CTEG"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender reads the set
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout: Any = self.layout
+        rig = active_rig(context)
+        if rig is not None:
+            layout.label(text=f"{rig.name}: {rig.mesh.get(MODEL, rig.space)}", icon="USER")
+        layout.operator(CTEG_OT_fit_bones.bl_idname, icon="BONE_DATA")
+        row = layout.row(align=True)
+        row.operator(CTEG_OT_bake_correctives.bl_idname)
+        row.operator(CTEG_OT_restore_correctives.bl_idname, text="Restore")
 
 
 def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -14,6 +14,7 @@ _CLASSES: Final = (
     properties.CTEG_scene_settings,
     *operators.CLASSES,
     panels.CTEG_PT_line,
+    panels.CTEG_PT_head,
 )
 
 _command: Any = None

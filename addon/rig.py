@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import bpy
+import numpy as np
 
 from flame_rig.fingerprint import model_fingerprint
 from flame_rig.flame_model import FlameModel, validated
 from flame_rig.rig_map import RigMap
 
-from . import rig_armature, rig_mesh
+from . import rig_armature, rig_correctives, rig_identity, rig_mesh
 from .errors import CtegError
 
 PART: Final = "cteg_part"
@@ -21,6 +22,7 @@ SPACE: Final = "cteg_space"
 MODEL: Final = "cteg_model"
 FINGERPRINT: Final = "cteg_fingerprint"
 RIG_MAP: Final = "cteg_rig_map"
+UNITS: Final = "cteg_units_per_metre"
 
 
 class RigError(CtegError):
@@ -57,6 +59,11 @@ class Rig:
         return str(self.mesh.get(FINGERPRINT, ""))
 
     @property
+    def units_per_metre(self) -> float:
+        """Blender units that a metre of the face model is long on this rig."""
+        return float(self.mesh.get(UNITS, 1.0))
+
+    @property
     def keys(self) -> bpy.types.Key:
         """The shape keys' data-block; raises RigError if they were deleted."""
         keys = self.mesh.data.shape_keys
@@ -73,16 +80,28 @@ class Rig:
             raise RigError(f"The rig map stored with the head “{self.name}” cannot be read. {error}") from None
 
 
-def build_rig(model: FlameModel, name: str = "CTEG Head", collection: bpy.types.Collection | None = None) -> Rig:
+def build_rig(
+    model: FlameModel,
+    name: str = "CTEG Head",
+    collection: bpy.types.Collection | None = None,
+    *,
+    expressions: int | None = None,
+    identities: int = 0,
+    units_per_metre: float | None = None,
+) -> Rig:
     """Build a head from a face model, and make it the active object.
 
-    The mesh has one shape key per expression component, correctives driven by the bones, and the model's
-    look; evaluated by Blender it equals ``posed_vertices(model, ..., joints="identity")``.
+    The mesh has a shape key per expression component, on request one per identity component (``Shape###``),
+    correctives driven by the bones (``Pose###``), and the model's look. Evaluated by Blender it equals
+    ``posed_vertices(model, ..., joints="identity")``; after a change of identity the bones want to be fitted.
 
     Args:
         model: any face in the FLAME layout; no size is assumed.
         name: the mesh's name; the armature's is ``name`` and “Rig”.
         collection: where to put both; None is the active collection.
+        expressions: how many components get a key, at most; None takes those that clips drive.
+        identities: how many identity components get a key, at most.
+        units_per_metre: size of the head; None takes the scene's (:func:`units_per_metre_of`).
 
     Raises:
         RigError: the model's arrays contradict one another, or Blender is in a state that forbids it.
@@ -92,24 +111,41 @@ def build_rig(model: FlameModel, name: str = "CTEG Head", collection: bpy.types.
     except ValueError as error:
         raise RigError(str(error)) from None
     target = collection or _usable_collection()
-    _leave_edit_mode()
+    scale = units_per_metre or units_per_metre_of(bpy.context.scene)
     rig_map = RigMap.of_model(model)
-    mesh = rig_mesh.build_mesh(model, name)
+    components = _components(model, rig_map, expressions)
+    columns = rig_mesh.corrective_columns_of(model)
+    identities = min(identities, model.shapedirs.shape[2])
+    _refuse_equal_names(model, components, identities, columns)
+    _leave_edit_mode()
+    mesh = rig_mesh.build_mesh(model, name, scale)
     target.objects.link(mesh)
     rig_mesh.add_vertex_groups(mesh, model)
-    rig_mesh.add_expression_keys(mesh, model, rig_map)
-    columns = rig_mesh.add_corrective_keys(mesh, model)
-    armature = rig_armature.build_armature(model, f"{mesh.name} Rig", target)
+    rig_mesh.add_expression_keys(mesh, model, components, scale)
+    rig_mesh.add_identity_keys(mesh, model, identities, scale)
+    rig_mesh.add_corrective_keys(mesh, model, columns, scale)
+    armature = rig_armature.build_armature(model, f"{mesh.name} Rig", target, scale)
     rig_armature.bind(mesh, armature)
-    rig_armature.drive_correctives(mesh, armature, model, columns)
     for thing, part in ((mesh, "mesh"), (armature, "armature")):
         thing[PART] = part
         thing[MODEL] = model.name
     mesh[SPACE] = model.space
     mesh[FINGERPRINT] = model_fingerprint(model)
-    mesh[RIG_MAP] = rig_map.to_json()
+    mesh[RIG_MAP] = _map_of_components(rig_map, model, components).to_json()
+    mesh[UNITS] = scale
+    rig_identity.store_joints(mesh, model)
+    rig = Rig(mesh, armature)
+    rig_correctives.drive_correctives(rig.keys, armature, model.joint_names, columns)
     _make_active(mesh)
-    return Rig(mesh, armature)
+    return rig
+
+
+def units_per_metre_of(scene: bpy.types.Scene | None) -> float:
+    """Return how many Blender units a metre is in a scene: 1 / Unit Scale, or 1 where it has no units."""
+    if scene is None:
+        return 1.0
+    units = scene.unit_settings
+    return 1.0 if units.system == "NONE" else 1.0 / float(units.scale_length)
 
 
 def find_rig(thing: bpy.types.Object | None) -> Rig | None:
@@ -149,6 +185,43 @@ def _rig_of_part(thing: bpy.types.Object) -> Rig | None:
         meshes = (child for child in thing.children if child.get(PART) == "mesh")
         return next((Rig(mesh, thing) for mesh in meshes if mesh.find_armature() == thing), None)
     return None
+
+
+def _components(model: FlameModel, rig_map: RigMap, expressions: int | None) -> list[int]:
+    """Return the expression components that get a key: those that move a vertex, from the first on."""
+    if expressions is None:
+        return [model.expr_names.index(name) for name in rig_map.key_names]
+    moving = np.abs(model.exprdirs[:, :, :expressions]).max(axis=(0, 1), initial=0.0) > 0.0
+    return [int(component) for component in np.flatnonzero(moving)]
+
+
+def _map_of_components(rig_map: RigMap, model: FlameModel, components: list[int]) -> RigMap:
+    """Return the map without the keys that the rig has been built without."""
+    names = {model.expr_names[component] for component in components}
+    kept = [row for row, name in enumerate(rig_map.key_names) if name in names]
+    return replace(
+        rig_map,
+        key_names=tuple(rig_map.key_names[row] for row in kept),
+        key_weights=rig_map.key_weights[kept],
+        key_meshes=tuple(rig_map.key_meshes[row] for row in kept),
+        key_offsets=rig_map.key_offsets[kept],
+        key_limits=rig_map.key_limits[kept],
+    )
+
+
+def _refuse_equal_names(model: FlameModel, components: list[int], identities: int, columns: tuple[int, ...]) -> None:
+    names = [
+        rig_mesh.BASIS,
+        *(model.expr_names[component] for component in components),
+        *(rig_identity.identity_name(component) for component in range(identities)),
+        *(rig_correctives.corrective_name(column) for column in columns),
+    ]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RigError(
+            f"The face model {model.name!r} would need two shape keys of the name {twice[0]!r}; "
+            "rename that expression component."
+        )
 
 
 def _usable_collection() -> bpy.types.Collection:

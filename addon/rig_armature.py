@@ -1,4 +1,4 @@
-"""The armature of a rig, and the drivers that turn its pose into correctives.
+"""The armature of a rig: a bone per joint, where the joints of the face at rest are.
 
 Bones lie along +Y with roll 0, so that a bone's own axes are FLAME's and its rotation is the joint's.
 The armature object is turned so that the face stands upright in Blender.
@@ -7,54 +7,47 @@ The armature object is turned so that the face stands upright in Blender.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import bpy
 
 from flame_rig.flame_model import FlameModel, joints_at_rest
 
-from .rig_mesh import corrective_name
+from .errors import CtegError
 
 BONE_LENGTH: Final = 0.12
 """A bone's length as a share of the face's height: only its direction matters."""
 
 Y_UP_TO_Z_UP: Final = (math.pi / 2.0, 0.0, 0.0)
 
-CORRECTIVE_TERMS: Final[tuple[str, ...]] = (
-    "-2*(y*y+z*z)", "2*(x*y-w*z)", "2*(x*z+w*y)",
-    "2*(x*y+w*z)", "-2*(x*x+z*z)", "2*(y*z-w*x)",
-    "2*(x*z-w*y)", "2*(y*z+w*x)", "-2*(x*x+y*y)",
-)  # fmt: skip
-"""R - I, row by row, of the rotation with the unit quaternion w, x, y, z."""
 
-
-def build_armature(model: FlameModel, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
-    """Make and link an armature with a bone per joint of ``model``, in quaternion mode.
-
-    Needs object mode: bones can only be made in edit mode, which is entered and left here.
-    """
-    context = bpy.context
-    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
+def build_armature(
+    model: FlameModel, name: str, collection: bpy.types.Collection, units_per_metre: float
+) -> bpy.types.Object:
+    """Make and link an armature with a bone per joint of ``model``, in quaternion mode."""
+    bone_data = bpy.data.armatures.new(name)
+    armature = bpy.data.objects.new(name, bone_data)
     collection.objects.link(armature)
-    context.view_layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
-    joints = joints_at_rest(model)
-    length = BONE_LENGTH * float((model.v_template.max(axis=0) - model.v_template.min(axis=0)).max())
-    bones: list[bpy.types.EditBone] = []
-    for joint, joint_name in enumerate(model.joint_names):
-        bone = armature.data.edit_bones.new(joint_name)
-        bone.head = joints[joint]
-        bone.tail = joints[joint] + (0.0, length, 0.0)
-        bone.roll = 0.0
-        parent = int(model.parents[joint])
-        if parent >= 0:
-            bone.parent = bones[parent]
-        bones.append(bone)
-    bpy.ops.object.mode_set(mode="OBJECT")
+    joints = joints_at_rest(model) * units_per_metre
+    height = float((model.v_template.max(axis=0) - model.v_template.min(axis=0)).max())
+    length = BONE_LENGTH * height * units_per_metre
+    with editing(bone_data) as edit_bones:
+        bones: list[bpy.types.EditBone] = []
+        for joint, joint_name in enumerate(model.joint_names):
+            bone = edit_bones.new(joint_name)
+            bone.head = joints[joint]
+            bone.tail = joints[joint] + (0.0, length, 0.0)
+            bone.roll = 0.0
+            parent = int(model.parents[joint])
+            if parent >= 0:
+                bone.parent = bones[parent]
+            bones.append(bone)
     for pose_bone in armature.pose.bones:
         pose_bone.rotation_mode = "QUATERNION"
     armature.rotation_euler = Y_UP_TO_Z_UP
-    armature.data.display_type = "STICK"
+    bone_data.display_type = "STICK"
     return armature
 
 
@@ -67,24 +60,38 @@ def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
     modifier.use_deform_preserve_volume = False
 
 
-def drive_correctives(
-    mesh: bpy.types.Object, armature: bpy.types.Object, model: FlameModel, columns: tuple[int, ...]
-) -> None:
-    """Drive the keys of ``columns`` of ``posedirs`` from the rotations of the bones that they belong to."""
-    keys = mesh.data.shape_keys.key_blocks
-    for column in columns:
-        joint, term = 1 + column // 9, CORRECTIVE_TERMS[column % 9]
-        driver = keys[corrective_name(column)].driver_add("value").driver
-        driver.type = "SCRIPTED"
-        for axis in (letter for letter in "wxyz" if letter in term):
-            variable = driver.variables.new()
-            variable.name = axis
-            # Unlike a property path, a transform keeps its meaning in every rotation mode of the bone.
-            variable.type = "TRANSFORMS"
-            target = variable.targets[0]
-            target.id = armature
-            target.bone_target = model.joint_names[joint]
-            target.transform_type = f"ROT_{axis.upper()}"
-            target.transform_space = "LOCAL_SPACE"
-            target.rotation_mode = "QUATERNION"
-        driver.expression = term
+@contextmanager
+def editing(armature: bpy.types.Armature) -> Iterator[bpy.types.ArmatureEditBones]:
+    """Open an armature's bones for editing; the active object, its mode and the selection come back afterwards.
+
+    Raises:
+        CtegError: Blender is in a mode that cannot be left now.
+    """
+    view_layer = bpy.context.view_layer
+    active, selected = view_layer.objects.active, list(view_layer.objects.selected)
+    mode = active.mode if active is not None else "OBJECT"
+    _set_mode("OBJECT")
+    # Edit mode refuses an object that is hidden or in a hidden collection; this one is neither.
+    helper = bpy.data.objects.new("CTEG bone edit", armature)
+    bpy.context.scene.collection.objects.link(helper)
+    try:
+        view_layer.objects.active = helper
+        bpy.ops.object.mode_set(mode="EDIT")
+        yield armature.edit_bones
+        bpy.ops.object.mode_set(mode="OBJECT")
+    finally:
+        bpy.data.objects.remove(helper)
+        for thing in selected:
+            thing.select_set(True)
+        view_layer.objects.active = active
+    _set_mode(mode)
+
+
+def _set_mode(mode: str) -> None:
+    active = bpy.context.view_layer.objects.active
+    if active is None or active.mode == mode:
+        return
+    if not bpy.ops.object.mode_set.poll():  # type: ignore[call-arg]
+        raise CtegError(f"Bones cannot be edited while “{active.name}” is in its present mode; leave that mode first.")
+    target: Any = mode
+    bpy.ops.object.mode_set(mode=target)

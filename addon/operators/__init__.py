@@ -2,7 +2,23 @@
 
 from .add_head import CTEG_OT_add_head
 from .generate import CTEG_OT_cancel, CTEG_OT_generate
+from .head_rig import CTEG_OT_bake_correctives, CTEG_OT_fit_bones, CTEG_OT_restore_correctives
 
-__all__ = ["CLASSES", "CTEG_OT_add_head", "CTEG_OT_cancel", "CTEG_OT_generate"]
+__all__ = [
+    "CLASSES",
+    "CTEG_OT_add_head",
+    "CTEG_OT_bake_correctives",
+    "CTEG_OT_cancel",
+    "CTEG_OT_fit_bones",
+    "CTEG_OT_generate",
+    "CTEG_OT_restore_correctives",
+]
 
-CLASSES = (CTEG_OT_add_head, CTEG_OT_generate, CTEG_OT_cancel)
+CLASSES = (
+    CTEG_OT_add_head,
+    CTEG_OT_generate,
+    CTEG_OT_cancel,
+    CTEG_OT_fit_bones,
+    CTEG_OT_bake_correctives,
+    CTEG_OT_restore_correctives,
+)

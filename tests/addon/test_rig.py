@@ -10,33 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mathutils import Quaternion
 
 from addon import api
-from addon.rig import Rig, RigError, active_rig, build_rig, find_rig, rigs_of
-from flame_rig.channels import quaternions
+from addon.rig import RigError, active_rig, build_rig, find_rig, rigs_of
 from flame_rig.fingerprint import model_fingerprint
-from flame_rig.flame_model import FlameModel, pose_of_frames, posed_vertices
+from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
 from tests.addon.heads import box_head, evaluated_vertices, key_values, make_clip, talking_box
+from tests.addon.parity import ROTATION_MODES, set_expression, set_pose
 
-ROTATION_MODES = ("QUATERNION", "XYZ", "ZYX", "YXZ", "AXIS_ANGLE")
 EXACT = 1e-5
-
-
-def pose(rig: Rig, model: FlameModel, expression: np.ndarray, vectors: np.ndarray, mode: str = "QUATERNION") -> None:
-    for name, value in zip(model.expr_names, expression, strict=True):
-        if name in rig.keys.key_blocks:
-            rig.keys.key_blocks[name].value = value
-    for name, vector in zip(model.joint_names, vectors, strict=True):
-        bone, rotation = rig.armature.pose.bones[name], Quaternion(quaternions(vector))
-        bone.rotation_mode = mode
-        bone.rotation_quaternion = rotation
-        if mode == "AXIS_ANGLE":
-            axis, angle = rotation.to_axis_angle()
-            bone.rotation_axis_angle = (angle, *axis)
-        elif mode != "QUATERNION":
-            bone.rotation_euler = rotation.to_euler(mode)
 
 
 @pytest.mark.parametrize("mode", ROTATION_MODES)
@@ -49,7 +32,8 @@ def test_vertices_equal_the_forward_model_in_every_pose(mode: str) -> None:
     def agree(seed: int) -> None:
         rng = np.random.default_rng(seed)
         expression, vectors = rng.normal(size=3), rng.normal(scale=0.5, size=(3, 3))
-        pose(rig, model, expression, vectors, mode)
+        set_expression(rig, model.expr_names, expression)
+        set_pose(rig, model.joint_names, vectors, mode)
         wanted = posed_vertices(model, expression[None], vectors[None], joints="identity")[0]
         assert np.abs(evaluated_vertices(rig) - wanted).max() < EXACT
 
@@ -69,24 +53,27 @@ def test_the_projects_own_head_performs_as_the_forward_model_says() -> None:
         assert np.abs(evaluated_vertices(rig) - wanted).max() < EXACT
 
 
-def test_correctives_follow_the_bone_term_by_term() -> None:
-    model = box_head()
-    rig = build_rig(model)
-    vector = np.array([0.3, -0.2, 0.1])
-    pose(rig, model, np.zeros(3), np.stack([np.zeros(3), np.zeros(3), vector]))
-    matrix = np.array(Quaternion(quaternions(vector)).to_matrix()) - np.eye(3)
-    values = key_values(rig)
-    for term in range(9):
-        if term != 4:
-            assert values[f"Pose{9 + term:03}"] == pytest.approx(matrix.ravel()[term], abs=1e-6)
-            assert values[f"Pose{term:03}"] == pytest.approx(0.0, abs=1e-6)
-
-
 def test_only_shapes_that_move_something_become_keys() -> None:
     rig = build_rig(box_head())
     names = [key.name for key in rig.keys.key_blocks]
     assert names[:3] == ["Basis", "a", "b"]
     assert names[3:] == [f"Pose{column:03}" for column in range(18) if column != 13]
+
+
+def test_more_or_fewer_expression_keys_than_clips_drive() -> None:
+    many = tuple(f"Exp{component:03}" for component in range(60))
+    assert len(build_rig(box_head(names=many)).keys.key_blocks) == 1 + 50 + 17
+    assert len(build_rig(box_head(names=many), expressions=60).keys.key_blocks) == 1 + 59 + 17
+    few = build_rig(box_head(names=many), expressions=8)
+    assert few.rig_map.key_names == many[:8]
+    assert [key.name for key in few.keys.key_blocks][1:9] == list(many[:8])
+
+
+@pytest.mark.parametrize("name", ["Basis", "Pose003"])
+def test_two_keys_of_one_name_are_refused_before_anything_is_built(name: str) -> None:
+    with pytest.raises(RigError, match=f"two shape keys of the name '{name}'"):
+        build_rig(box_head(names=(name, "b", "c")))
+    assert len(bpy.data.objects) == len(bpy.data.meshes) == 0
 
 
 def test_a_new_head_is_at_rest() -> None:
