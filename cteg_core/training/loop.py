@@ -27,7 +27,6 @@ from cteg_core.training.settings import TrainConfig
 
 __all__ = ["TrainConfig", "TrainData", "TrainingError", "held_out_loss", "loss_of", "scaling_of", "train"]
 
-LOG_EVERY: Final = 20
 MOST_SKIPPED_IN_A_ROW: Final = 25
 LOSS_NAMES: Final = ("total", "reconstruction", "guided", "kl", "velocity", "stop", "utterance")
 STEP_NAMES: Final = (*LOSS_NAMES, "rate", "gradient_norm", "skipped")
@@ -86,7 +85,7 @@ def train(
             state.step += 1
             if log is not None:
                 log.stepped()
-                if state.step % LOG_EVERY == 0:
+                if state.step % config.log_every == 0:
                     log.losses(state.step, _values(terms) | _named(rate, norm, state.skipped))
                 best = _keep(folder, data, held_out, config, state, order.steps, best, log, accelerator)
     finally:

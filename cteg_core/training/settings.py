@@ -28,6 +28,7 @@ class TrainConfig:
         ema: decay of the averaged weights, which are what is shipped; 0 ships the weights themselves.
         save_every: steps between resume states: what a kill may cost.
         evaluate_every: steps between evaluations of the averaged weights on the lines held out.
+        log_every: steps between rows of the log.
         held_out: share of the lines that are kept from training; a data set with a split of its own for this
             holds that out instead. 0 trains on everything, and then no weights count as the best.
         bfloat16: whether matrix products run in bfloat16.
@@ -51,6 +52,7 @@ class TrainConfig:
     ema: float = 0.997
     save_every: int = 200
     evaluate_every: int = 200
+    log_every: int = 20
     held_out: float = 0.01
     bfloat16: bool = False
     longest: int = 320

@@ -77,9 +77,12 @@ class TextStateCache:
             if index.get("digest") == digest:
                 return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), np.array(index["offsets"]))
         folder.mkdir(parents=True, exist_ok=True)
+        # Gone first and written last: states without an index are computed again.
+        index_path.unlink(missing_ok=True)
         offsets = _encode(texts, encoder(), states_path, report)
-        # Written last: states without an index are computed again.
-        index_path.write_text(json.dumps({"digest": digest, "offsets": offsets.tolist()}), encoding="utf-8")
+        partial = index_path.with_name(index_path.name + ".partial")
+        partial.write_text(json.dumps({"digest": digest, "offsets": offsets.tolist()}), encoding="utf-8")
+        partial.replace(index_path)
         return cls(np.load(states_path, mmap_mode="r", allow_pickle=False), offsets)
 
 
@@ -88,16 +91,20 @@ def _encode(
 ) -> NDArray[np.int64]:
     counts = [encoder.token_count(text) for text in texts]
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    _, layers, _, width = encoder.encode(texts[:1]).layers.shape
-    shape = (int(offsets[-1]), layers, width)
-    states = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     order = sorted(range(len(texts)), key=lambda i: counts[i])  # alike lengths waste no padding
+    states = None
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
         encoded = encoder.encode([texts[i] for i in chosen])
+        if states is None:
+            _, layers, _, width = encoded.layers.shape
+            shape = (int(offsets[-1]), layers, width)
+            states = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
         for row, i in enumerate(chosen):
             states[offsets[i] : offsets[i + 1]] = encoded.layers[row, :, : counts[i]].transpose(0, 1).cpu().numpy()
         if start // BATCH % 50 == 0:
             report(f"text states {start + len(chosen)}/{len(texts)}")
+    if states is None:
+        raise ValueError("There are no texts to read.")
     states.flush()
     return offsets

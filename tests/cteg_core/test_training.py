@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,64 +9,23 @@ import numpy as np
 import pytest
 import torch
 
+from cteg_core.__main__ import TRAINING_CONFIGURATIONS
 from cteg_core.model.conditions import masked_text
-from cteg_core.model.config import DEFAULT
-from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch
-from cteg_core.training.corpus import CorpusReader, synthesise_corpus
-from cteg_core.training.loop import TrainConfig, TrainData, loss_of, scaling_of, train
+from cteg_core.training.configurations import CONFIGURATIONS
+from cteg_core.training.loop import TrainData, loss_of, train
 from cteg_core.training.losses import LossConfig, frame_distance
 from cteg_core.training.order import TrainingOrder, held_out_lines
-from cteg_core.training.schedule import learning_rate
-from cteg_core.training.text_data import LabelledLine
+from cteg_core.training.schedule import learning_rate, optimizer_for
 from cteg_core.training.text_states import TextStateCache
-
-WIDTH = 12
-TINY = TrainConfig(
-    model=replace(DEFAULT, d_text=WIDTH, d_model=16, d_inner=32, heads=2, d_head=8, d_latent=4, utterance_latent=3),
-    steps=12,
-    batch=4,
-    warmup=2,
-    save_every=3,
-)
-TEXTS = ("We won!", "Please leave me alone.", "It is on the table.", "Who is there?", "How dare you.", "Oh.")
-
-
-class CountingEncoder:
-    """Stands in for MiniLM: states that are a function of the words, and a count of the texts encoded."""
-
-    width = WIDTH
-
-    def __init__(self) -> None:
-        self.encoded = 0
-
-    def token_count(self, text: str) -> int:
-        return len(text.split()) + 2
-
-    def encode(self, texts: Sequence[str]) -> TextStates:
-        self.encoded += len(texts)
-        longest = max(self.token_count(text) for text in texts)
-        layers = torch.zeros(len(texts), len(READ_LAYERS), longest, WIDTH)
-        mask = torch.zeros(len(texts), longest, dtype=torch.bool)
-        for row, text in enumerate(texts):
-            count = self.token_count(text)
-            mask[row, :count] = True
-            layers[row, :, :count] = float(len(text))
-        return TextStates(layers, mask, (0,) * len(texts))
+from tests.fakes.tiny_training import TEXTS, TINY, CountingEncoder, read_data, write_corpus
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
     folder = tmp_path_factory.mktemp("corpus")
-    emotions = np.eye(28)[[17, 3, 27, 7, 2, 26]]
-    lines = [
-        LabelledLine(text, tuple(float(x) for x in row), None, "train")
-        for text, row in zip(TEXTS, emotions, strict=True)
-    ]
-    synthesise_corpus(lines, folder, performances_per_line=4, seed=3)
-    corpus = CorpusReader(folder)
-    states = TextStateCache.of(corpus.texts, folder / "states", CountingEncoder)
-    return TrainData(corpus, states, scaling_of(corpus), corpus.fps)
+    write_corpus(folder)
+    return read_data(folder)
 
 
 def test_states_are_computed_once_and_only_taken_for_their_own_texts(tmp_path: Path) -> None:
@@ -106,20 +64,6 @@ def test_masked_text_says_nothing(data: TrainData) -> None:
     hidden, hidden_mask = masked_text(text[:, -1], mask)
     assert hidden.abs().sum() == 0
     assert hidden_mask.sum(1).tolist() == [1, 1]
-
-
-def test_an_interrupted_run_ends_like_one_that_was_not(data: TrainData, tmp_path: Path) -> None:
-    whole = train(data, TINY, tmp_path / "whole")
-    train(data, TINY, tmp_path / "parts", stop_after=7)
-    resumed = train(data, TINY, tmp_path / "parts")
-    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
-        torch.testing.assert_close(one, other, msg=name, atol=0.0, rtol=0.0)
-
-
-def test_a_run_of_another_configuration_is_not_continued(data: TrainData, tmp_path: Path) -> None:
-    train(data, TINY, tmp_path, stop_after=3)
-    with pytest.raises(ValueError, match="another configuration"):
-        train(data, replace(TINY, rate=0.5), tmp_path)
 
 
 def test_training_lowers_the_loss_on_what_it_sees(data: TrainData, tmp_path: Path) -> None:
@@ -169,6 +113,29 @@ def test_the_rate_warms_up_and_falls() -> None:
     assert rates[0] == pytest.approx(TINY.rate / 2)
     assert max(rates) == pytest.approx(TINY.rate)
     assert rates[-1] == pytest.approx(TINY.rate / 100)
+
+
+def test_noams_curve_by_hand() -> None:
+    """The official schedule: 2 * d^-0.5 * min(n^-0.5, n * 4000^-1.5) at step n, counted from 1; d = 768."""
+    config = CONFIGURATIONS["emoava"].config
+    rates = [learning_rate(number - 1, config) for number in (1, 4000, 16000)]
+    assert rates == pytest.approx([2.0 / 768**0.5 / 4000**1.5, 2.0 / (768 * 4000) ** 0.5, 2.0 / (768 * 16000) ** 0.5])
+    assert max(learning_rate(step, config) for step in range(0, 20_000, 7)) <= rates[1]
+
+
+def test_without_decay_and_with_the_official_numbers_the_optimiser_is_adam() -> None:
+    """One step of Adam from zero moments moves each weight by the rate, against its gradient's sign."""
+    config = replace(CONFIGURATIONS["emoava"].config, rate=0.01)
+    layer = torch.nn.Linear(3, 1, bias=False)
+    before = layer.weight.detach().clone()
+    optimizer = optimizer_for(layer, config)
+    (layer.weight * torch.tensor([3.0, -0.5, 20.0])).sum().backward()
+    optimizer.step()
+    torch.testing.assert_close(before - layer.weight, torch.tensor([[0.01, -0.01, 0.01]]))
+
+
+def test_the_command_offers_every_configuration() -> None:
+    assert tuple(CONFIGURATIONS) == TRAINING_CONFIGURATIONS
 
 
 def test_distance_by_hand() -> None:
