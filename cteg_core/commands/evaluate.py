@@ -1,91 +1,111 @@
-"""``python -m cteg_core evaluate``: what a checkpoint's performances show, with controls that must fail."""
+"""``python -m cteg_core evaluate``: what a checkpoint reaches on lines it has not seen, as JSON and on one page."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
 import torch
 
-from cteg_core.metrics.faithfulness import (
-    agreement,
-    balanced_lines,
-    basic_of,
-    motion,
-    perform_lines,
-    read_back,
-    synthesised,
-)
-from cteg_core.model.checkpoint import device_for, load_checkpoint
+from cteg_core.evaluation.acting import ActingScores, measure_acting
+from cteg_core.evaluation.held_out import HeldOut, held_out_of_corpus, held_out_of_text
+from cteg_core.evaluation.measuring import HeldOutScores, measure
+from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
 from cteg_core.model.generator import Generator
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.model_loading import use_threads
+from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.text_data import read_goemotions
+
+JSON_NAME: Final = "evaluation.json"
+UNKNOWN_SHARE: Final = 0.1
+"""Share of a corpus's lines that is measured on where the checkpoint does not say what it kept from its training."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     torch.set_num_threads(use_threads(arguments.threads))
     try:
-        labelled = read_goemotions(arguments.text / "goemotions", "test")
+        if arguments.text is None and arguments.data is None:
+            raise ValueError("There is nothing to measure on: name labelled text with --text, a corpus with --data.")
         device = device_for(arguments.device)
         checkpoint = load_checkpoint(arguments.checkpoint, device)
         encoder = TextEncoder.load(arguments.text_encoder, device)
+        held_out = _held_out(arguments, checkpoint)
+        acting = _acting(arguments, checkpoint, encoder, device)
+        scores = measure(checkpoint, encoder, held_out, arguments.takes, arguments.seed, report=_say)
+        record = {"checkpoint": checkpoint.id, "seed": arguments.seed, **_record(acting, scores)}
+        text = json.dumps(record, indent=2, allow_nan=False)
+        print(text)
+        if arguments.out is not None:
+            _write(arguments.out, text, checkpoint, scores, acting)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    result = evaluate(
-        Generator(checkpoint, encoder, device),
-        Generator(checkpoint, encoder, device, unconditional=True),
-        [line.text for line in labelled],
-        np.array([line.emotions for line in labelled]),
-        arguments.lines,
-        arguments.seed,
-    )
-    text = json.dumps({"checkpoint": checkpoint.id, "seed": arguments.seed, **result}, indent=2)
-    print(text)
-    if arguments.out is not None:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
     return 0
 
 
-def evaluate(
-    generator: Generator, unconditional: Generator, texts: list[str], labels: np.ndarray, lines_each: int, seed: int
-) -> dict[str, Any]:
-    """Return agreement and motion of ``lines_each`` test lines of each basic emotion, and of the controls."""
+def _held_out(arguments: argparse.Namespace, checkpoint: Checkpoint) -> HeldOut:
+    if arguments.data is None:
+        folder = arguments.text / "goemotions"
+        test, train = read_goemotions(folder, "test"), read_goemotions(folder, "train")
+        return held_out_of_text(test, train, arguments.items, arguments.takes, arguments.seed)
+    corpus = CorpusReader(arguments.data)
+    told = checkpoint.info.training
+    share = float(told.get("held_out", 0.0))
+    same = (told.get("pairs"), told.get("lines")) == (len(corpus), len(corpus.texts))
+    apart = share > 0.0 and same
+    return held_out_of_corpus(corpus, share if apart else UNKNOWN_SHARE, apart, arguments.items, arguments.seed)
 
-    def report(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
-    lines = balanced_lines(texts, labels, lines_each, seed)
-    truth = [line.basic for line in lines]
-    reads = [generator.read_emotion([line.text])[0] for line in lines]
-    order = np.random.default_rng(seed).permutation(len(lines))
-    own = synthesised(lines, seed)
-    from_text = perform_lines(generator, lines, [None] * len(lines), seed, report)
-    again = perform_lines(generator, lines, [None] * len(lines), seed + 10_000, report)
-    told = perform_lines(generator, lines, [line.label for line in lines], seed, report)
-    shuffled = perform_lines(generator, lines, [reads[i] for i in order], seed, report)
-    masked = perform_lines(unconditional, lines, [None] * len(lines), seed, report)
-    seen, seen_again = read_back([c.frames for c in from_text]), read_back([c.frames for c in again])
-    return {
-        "lines": len(lines),
-        "chance": 1 / 7,
-        "text_side": asdict(agreement([basic_of(read) for read in reads], truth)),
-        "corpus": asdict(agreement(read_back(own), truth)),
-        "told_the_label": asdict(agreement(read_back([c.frames for c in told]), truth)),
-        "from_text": asdict(agreement(seen, truth)),
-        "emotion_shuffled": asdict(agreement(read_back([c.frames for c in shuffled]), truth)),
-        "text_and_emotion_masked": asdict(agreement(read_back([c.frames for c in masked]), truth)),
-        "two_seeds_agree": float(np.mean([a == b for a, b in zip(seen, seen_again, strict=True)])),
-        "motion": {
-            "corpus": asdict(motion(own)),
-            "from_text": asdict(motion([c.frames for c in from_text])),
-            "text_and_emotion_masked": asdict(motion([c.frames for c in masked])),
-        },
-        "stopped_by_itself": float(np.mean([c.stop_reason == "stop-head" for c in from_text])),
-    }
+def _acting(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, encoder: TextEncoder, device: str
+) -> ActingScores | None:
+    if arguments.text is None:
+        return None
+    return measure_acting(
+        Generator(checkpoint, encoder, device),
+        Generator(checkpoint, encoder, device, unconditional=True),
+        read_goemotions(arguments.text / "goemotions", "test"),
+        arguments.lines,
+        arguments.seed,
+        _say,
+    )
+
+
+def _record(acting: ActingScores | None, scores: HeldOutScores) -> dict[str, Any]:
+    # The example's frames are for the page; in the JSON they would bury the figures.
+    held_out = asdict(replace(scores, example=replace(scores.example, takes=())))
+    held_out["example"] = scores.example.text
+    return {**({} if acting is None else asdict(acting)), "held_out": held_out}
+
+
+def _write(out: Path, text: str, checkpoint: Checkpoint, scores: HeldOutScores, acting: ActingScores | None) -> None:
+    """Write the JSON alone to a file named ``*.json``; else make a folder and put the page beside it."""
+    if out.suffix == ".json":
+        out.write_text(text + "\n", encoding="utf-8")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+    if find_spec("matplotlib") is None:
+        _say(
+            f"{out / JSON_NAME} is written, and no page: this Python ({sys.executable}) has no matplotlib. "
+            "Install it, or this project's extra 'train'."
+        )
+        return
+    from cteg_core.evaluation.page import Heading, write_page
+
+    info = checkpoint.info
+    trained = ", ".join(f"{info.training[name]:,} {name}" for name in ("pairs", "lines") if name in info.training)
+    subtitle = f"Trained on {trained or 'unknown data'} · space {info.space} · {info.fps:g} frames/s · {info.licence}"
+    write_page(out, Heading(checkpoint.id, subtitle), scores, acting)
+    _say(f"{out / 'report.png'} and {out / 'report.pdf'} are written.")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
