@@ -79,6 +79,9 @@ class ModelConfig:
         return cls(**record)
 
 
+FRAME_RATES: Final = (24.0, 25.0, 30.0, 60.0)
+"""Frames a second at which a network that is told the frame rate learns. EmoAva's clips keep those of their sources."""
+
 ADDED_LATER: Final[Mapping[str, Any]] = {"latent_temporal_attention": True, "frame_rate": False}
 """Entries younger than the first checkpoint, with the value that every record written without them meant."""
 

@@ -42,21 +42,26 @@ class Draws:
     stop_threshold: float
 
 
-def draws_for(seed: int, positions: int, latent_width: int, utterance_width: int) -> Draws:
-    """Return the draws of one performance: they depend on the seed, never on batch or device."""
+def draws_for(
+    seed: int, positions: int, latent_width: int, utterance_width: int, correlation: float = NOISE_CORRELATION
+) -> Draws:
+    """Return the draws of one performance: they depend on the seed, never on batch or device.
+
+    ``correlation`` of the latent's noise from one frame to the next; 0 is white noise, as in the official code.
+    """
     generator = torch.Generator().manual_seed(seed)
     utterance = torch.randn(utterance_width, generator=generator)
     threshold = float(torch.rand((), generator=generator))
     white = torch.randn(positions, latent_width, generator=generator).numpy()
-    return Draws(torch.from_numpy(_correlated(white)), utterance, threshold)
+    return Draws(torch.from_numpy(_correlated(white, correlation)), utterance, threshold)
 
 
-def _correlated(white: NDArray[np.float32]) -> NDArray[np.float32]:
+def _correlated(white: NDArray[np.float32], correlation: float) -> NDArray[np.float32]:
     """First-order autoregressive noise of unit variance from white noise ``[L, Z]``."""
     noise = white.copy()
-    fresh = np.float32((1 - NOISE_CORRELATION**2) ** 0.5)
+    fresh = np.float32((1 - correlation**2) ** 0.5)
     for t in range(1, len(noise)):
-        noise[t] = np.float32(NOISE_CORRELATION) * noise[t - 1] + fresh * white[t]
+        noise[t] = np.float32(correlation) * noise[t - 1] + fresh * white[t]
     return noise
 
 
@@ -91,6 +96,8 @@ class Lines:
         least, most: frames before which a performance may not stop and at which it must.
         temperature: factor on the per-frame latent's noise.
         guidance: None decodes every performance as usual.
+        readout_noise: ``[B, L + 1, D]``, added in front of the readout at each position (as the official code does
+            with white noise of deviation ``readout_noise``); None adds none.
     """
 
     text: Tensor
@@ -102,6 +109,7 @@ class Lines:
     most: tuple[int, ...]
     temperature: float = 1.0
     guidance: Guidance | None = None
+    readout_noise: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -180,12 +188,18 @@ class _Batch:
             noise = torch.cat((noise, noise[self._led]))
         given = Given(text.to(weight.dtype), text_mask, condition[:, :positions], noise[:, :positions], positions)
         self._decoder = decoder_for(network, given, mode)
+        self._readout_noise = None if lines.readout_noise is None else lines.readout_noise.to(weight)
+        self._position = 0
 
     def step(self) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-        """Return the next frames ``[B, 53]`` and each one's chance ``[B]`` to be the last (None without a stop head)."""
+        """Return the next frames ``[B, 53]`` and each one's chance ``[B]`` to be the last (None: no stop head)."""
         count = len(self._frame)
         fed = torch.cat((self._frame, self._frame[self._led])) if len(self._led) else self._frame
-        predicted, stop_logit = self._decoder.step(fed)
+        self._position += 1
+        noise = None if self._readout_noise is None else self._readout_noise[:, self._position]  # [B, D]
+        if noise is not None and len(self._led):
+            noise = torch.cat((noise, noise[self._led]))
+        predicted, stop_logit = self._decoder.step(fed, noise)
         self._frame = predicted[:count]
         if len(self._led):
             given, without = self._frame[self._led], predicted[count:]
@@ -200,6 +214,7 @@ class _Batch:
         rows = torch.cat((chosen, led_kept)).nonzero().squeeze(-1)
         self._led = (chosen.cumsum(0) - 1)[self._led[led_kept]]
         self._strength, self._frame = self._strength[led_kept], self._frame[chosen]
+        self._readout_noise = None if self._readout_noise is None else self._readout_noise[chosen]
         self._decoder.keep(rows)
 
 

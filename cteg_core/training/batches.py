@@ -71,8 +71,6 @@ class Batch:
 
 NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-FRAME_RATES: Final = (24.0, 25.0, 30.0, 60.0)
-"""Frames a second at which a network that is told the frame rate learns. EmoAva's clips keep those of their sources."""
 MOST_RESAMPLED: Final = 480
 """Frames; a performance that another rate would make longer keeps its own: attention costs the square of a length."""
 

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
+from cteg_core.model.config import FRAME_RATES
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.text_encoder import MINILM_SHA256, TextEncoder
-from cteg_core.training.batches import FRAME_RATES
 from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.devices import accelerator_for
 from cteg_core.training.emotion_training import (
