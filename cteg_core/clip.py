@@ -37,6 +37,10 @@ class Controls:
         speech: whether mouth and jaw speak the words.
         blinks: whether seeded blinks are added after decoding.
         variety: how far takes may differ (temperature of the latents), 0 to 2.
+        guidance: how strictly the emotion is acted (classifier-free guidance), 0 to 3: 0 leaves it to the text and
+            the mouth, 1 acts as learned, more overstates what the emotion changes.
+        words: when each word of the text is said, where that is known (a recording's forced alignment, say); in
+            order, in seconds from the clip's start. Empty plans the times.
     """
 
     emotion: EmotionRead | None = None
@@ -45,6 +49,8 @@ class Controls:
     speech: bool = True
     blinks: bool = True
     variety: float = 1.0
+    guidance: float = 1.0
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +123,7 @@ class ExpressionClip:
                 fps=float(record["fps"]),
                 space=str(record["space"]),
                 text=str(record["text"]),
-                words=tuple(Word(str(w["text"]), float(w["start"]), float(w["end"])) for w in record["words"]),
+                words=words_from_record(record["words"]),
                 emotion=emotion_from_record(record["emotion"]),
                 controls=controls_from_record(record["controls"]),
                 seed=int(record["seed"]),
@@ -159,6 +165,11 @@ def emotion_from_record(record: Any) -> EmotionRead | None:
     )
 
 
+def words_from_record(record: Any) -> tuple[Word, ...]:
+    """Read words from the list of their ``asdict`` forms."""
+    return tuple(Word(str(word["text"]), float(word["start"]), float(word["end"])) for word in record)
+
+
 def controls_from_record(record: Any) -> Controls:
     """Read :class:`Controls` from its ``asdict`` form; missing entries take their defaults."""
     duration = record.get("duration")
@@ -169,4 +180,6 @@ def controls_from_record(record: Any) -> Controls:
         speech=bool(record.get("speech", True)),
         blinks=bool(record.get("blinks", True)),
         variety=float(record.get("variety", 1.0)),
+        guidance=float(record.get("guidance", 1.0)),
+        words=words_from_record(record.get("words", ())),
     )

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from cteg_core.clip import Controls
+from cteg_core.clip import Controls, Word
+from cteg_core.speech import check_word_times, spoken_words
 
 MAX_TEXT_CHARACTERS: Final = 20_000
 """Bounds hostile input only: an hour of speech is about half of it."""
@@ -17,6 +18,8 @@ SEED_COUNT: Final = 2**31
 """Seeds are 0 to SEED_COUNT - 1, what a Blender integer property can hold."""
 MAX_DURATION_SECONDS: Final = 3600.0
 MAX_CHARACTER_NAME: Final = 200
+MAX_TIMED_WORDS: Final = 4_000
+"""Half an hour of speech; with their times, so many fit a message of the sidecar's."""
 
 C0_NAMES: Final[tuple[str, ...]] = (
     "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI",
@@ -99,6 +102,7 @@ class DialogueLine:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < SEED_COUNT:
             raise LineError(f"A seed is a whole number from 0 to {SEED_COUNT - 1}; got {self.seed!r}.")
         _check_controls(self.controls)
+        _check_words(self.controls.words, self.text)
 
 
 def take_seed(line_seed: int, take: int) -> int:
@@ -217,6 +221,7 @@ def _is_latin(letter: str) -> bool:
 _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
     ("intensity", 0.0, 2.0),
     ("variety", 0.0, 2.0),
+    ("guidance", 0.0, 3.0),
     ("duration", 0.04, MAX_DURATION_SECONDS),
 )
 """Lawful range of each number among the controls."""
@@ -234,3 +239,21 @@ def _check_controls(controls: Controls) -> None:
         raise LineError("The probabilities of an emotion lie between 0 and 1.")
     if not all(-1.0 <= value <= 1.0 for value in (emotion.valence, emotion.arousal, emotion.dominance)):
         raise LineError("Valence, arousal and dominance of an emotion lie between -1 and 1.")
+
+
+def _check_words(words: tuple[Word, ...], text: str) -> None:
+    if not words:
+        return
+    if len(words) > MAX_TIMED_WORDS:
+        raise LineError(f"A line has times for at most {MAX_TIMED_WORDS} words; got {len(words)}: split the line.")
+    count = len(spoken_words(text))
+    if len(words) != count:
+        raise LineError(f"The line has {count} words, and times of {len(words)} are given: give every word its time.")
+    for word in words:
+        _refuse_unprintable(word.text, "text of a timed word")
+    try:
+        check_word_times(words)
+    except ValueError as error:
+        raise LineError(str(error)) from None
+    if words[-1].end > MAX_DURATION_SECONDS:
+        raise LineError(f"The last word ends at {words[-1].end:g} s; a line lasts at most {MAX_DURATION_SECONDS:g} s.")

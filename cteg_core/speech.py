@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 from cteg_core.clip import MAX_CLIP_FRAMES, Word
 from cteg_core.visemes import SPEECH_CHANNELS, SPEECH_WIDTH, VISEMES, syllable_count, visemes_of_word
 
-__all__ = ["SPEECH_CHANNELS", "SPEECH_WIDTH", "SpeechPlan", "features_of_words", "plan_speech"]
+__all__ = [
+    "SPEECH_CHANNELS",
+    "SPEECH_WIDTH",
+    "SpeechPlan",
+    "check_word_times",
+    "features_of_words",
+    "plan_speech",
+    "spoken_words",
+]
 
 SYLLABLE_RATE: Final = (4.0, 5.5)
 """Syllables a second within words, the range that seeds choose from (conversational English)."""
@@ -53,6 +62,8 @@ _BLUR_SECONDS: Final[dict[str, float]] = {
 _GAIN: Final[dict[str, float]] = {"open": 1.15, "press": 1.45, "bite": 1.40, "round": 1.1}
 _ACCENT_SECONDS: Final = 0.09
 _EDGE_SECONDS: Final = 0.12
+_OVERLAP_SECONDS: Final = 0.02
+"""Aligners round to hundredths of a second: neighbours that overlap by less are one after another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +102,40 @@ class _Timing:
         return sum(seconds for _, seconds, _ in self.words) + sum(pauses)
 
 
+def spoken_words(text: str) -> tuple[str, ...]:
+    """Return the words of a text that take time to say, as a plan counts them.
+
+    >>> spoken_words("Well... it's 8 o'clock, isn't it?")
+    ('Well', "it's", '8', "o'clock", "isn't", 'it')
+    """
+    return tuple(match[0] for match in _WORD.finditer(text))
+
+
+def check_word_times(words: Sequence[Word]) -> None:
+    """Raise ValueError with a sentence unless words start at or after 0, last, and come one after another."""
+    before = Word("", 0.0, 0.0)
+    for number, word in enumerate(words, 1):
+        where = f"Word {number} (“{word.text[:20]}”)"
+        if not (np.isfinite(word.start) and np.isfinite(word.end)) or word.start < 0.0:
+            raise ValueError(f"{where} is said from {word.start} to {word.end}: give seconds from the line's start.")
+        if not word.end > word.start:
+            raise ValueError(f"{where} ends at {word.end:g} s and starts at {word.start:g} s: a word ends later.")
+        if word.start < before.end - _OVERLAP_SECONDS:
+            raise ValueError(
+                f"{where} starts at {word.start:g} s, before word {number - 1} ends at {before.end:g} s: "
+                "give the words in order, one after another."
+            )
+        before = word
+
+
 def plan_speech(
-    text: str, *, fps: float = 30.0, seed: int = 0, duration: float | None = None, speech: bool = True
+    text: str,
+    *,
+    fps: float = 30.0,
+    seed: int = 0,
+    duration: float | None = None,
+    speech: bool = True,
+    words: Sequence[Word] = (),
 ) -> SpeechPlan:
     """Plan when a line's words are said and what the mouth does.
 
@@ -103,15 +146,20 @@ def plan_speech(
         seed: chooses the speaking rate, pauses and accents; the same seed gives the same plan.
         duration: seconds the plan must last, met to the frame (``round(duration * fps)``); words are rescaled.
         speech: False keeps length and word times and sets every feature to zero.
+        words: when each word is said, in seconds from the plan's start, where that is known; the plan then ends a tail
+            after the last one, or after ``duration``. None given, they are planned.
 
     Raises:
-        ValueError: for a frame rate or duration that no clip can have.
+        ValueError: for a frame rate or duration that no clip can have, or word times that no speaker can.
     """
     if not (np.isfinite(fps) and 1.0 <= fps <= 1000.0):
         raise ValueError(f"A speech plan's frame rate is 1 to 1000 frames a second; got {fps}.")
     rng = np.random.default_rng([0x5EEC, seed & 0xFFFF_FFFF_FFFF_FFFF])
     timing = _natural_timing(text, rng)
     natural = timing.lead + timing.spoken + timing.tail
+    if words:
+        check_word_times(words)
+        natural = max(SHORTEST_SECONDS, words[-1].end + timing.tail)
     if duration is not None and not (np.isfinite(duration) and duration > 0):
         raise ValueError(f"A line's duration must be more than 0 seconds; got {duration}.")
     length = round((natural if duration is None else duration) * fps)
@@ -120,13 +168,15 @@ def plan_speech(
             f"A line must last 1 to {MAX_CLIP_FRAMES} frames; this one would last {length}. "
             "Ask for another duration, or split the text."
         )
-    words = _place_words(timing, length / fps)
-    accents = _accents(words, text, rng)
+    placed = tuple(words) if words else _place_words(timing, length / fps)
+    if words and words[-1].end > length / fps + _OVERLAP_SECONDS:
+        raise ValueError(f"The last word ends at {words[-1].end:g} s, after the line does at {length / fps:g} s.")
+    accents = _accents(placed, text, rng)
     if speech:
-        features = features_of_words(words, length=length, fps=fps, accents=accents)
+        features = features_of_words(placed, length=length, fps=fps, accents=accents)
     else:
         features = np.zeros((length, SPEECH_WIDTH), dtype=np.float32)
-    return SpeechPlan(words, features, fps)
+    return SpeechPlan(placed, features, fps)
 
 
 def features_of_words(

@@ -24,8 +24,9 @@ from cteg_core.model.checkpoint import (
 from cteg_core.model.config import DEFAULT
 from cteg_core.model.emotion_acting import ACTED, NEUTRAL, acted, calibrated
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
-from cteg_core.model.generator import MAX_PART_WORDS, Generator
+from cteg_core.model.generator import Generator
 from cteg_core.model.network import CtegNetwork
+from cteg_core.model.parts import MAX_PART_WORDS
 from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
 from flame_rig.spaces import CTEG_HEAD_1
