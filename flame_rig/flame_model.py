@@ -7,7 +7,7 @@ section 3, with joints regressed from the shaped template.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,6 +89,8 @@ class FlameModel:
 
 _SUM_TOLERANCE: Final = 1e-5
 _SMALL_ANGLE: Final = 1e-4
+_FRAMES_AT_ONCE: Final = 32
+"""As many as keep a FLAME head's planes in the processor's cache and its matrix products long."""
 
 
 def validated(model: FlameModel) -> FlameModel:
@@ -250,29 +252,82 @@ def posed_vertices(
         ``float64 [B, V, 3]`` metres.
     """
     coefficients = np.asarray(expression, dtype=np.float64)
-    vectors = np.asarray(pose, dtype=np.float64)
-    vertices, joint_count, known = len(model.v_template), len(model.parents), model.exprdirs.shape[2]
+    known = model.exprdirs.shape[2]
     if coefficients.ndim != 2 or coefficients.shape[1] > known:
         raise ValueError(f"Expressions for {model.name!r} are [B, at most {known}]; got {list(coefficients.shape)}.")
-    if vectors.shape != (len(coefficients), joint_count, 3):
-        wanted = [len(coefficients), joint_count, 3]
-        raise ValueError(f"The pose of {len(coefficients)} expressions is {wanted}; got {list(vectors.shape)}.")
-    rest = shaped_template(model, shape)
-    basis = model.exprdirs[:, :, : coefficients.shape[1]].reshape(vertices * 3, -1)
-    shaped = rest + (coefficients @ basis.T).reshape(-1, vertices, 3)
-    if joints == "shaped":
-        positions = model.joint_regressor @ shaped
-    else:
-        positions = np.broadcast_to(model.joint_regressor @ rest, (len(coefficients), joint_count, 3))
-    local = rotation_matrices(vectors)
-    feature = (local[:, 1:] - np.eye(3)).reshape(len(local), -1)
-    corrected = shaped + (feature @ model.posedirs.reshape(vertices * 3, -1).T).reshape(-1, vertices, 3)
-    rotation, translation = _joint_transforms(local, positions, model.parents)
-    posed = np.zeros_like(corrected)
-    for joint in range(joint_count):
-        moved = corrected @ rotation[:, joint].swapaxes(-1, -2) + translation[:, joint, None]
-        posed += model.weights[:, joint, None] * moved
-    return posed
+    return ForwardModel(model, coefficients.shape[1], shape, joints).vertices(coefficients, pose).astype(np.float64)
+
+
+class ForwardModel:
+    """A face model of one identity laid out for many frames: what ``posed_vertices`` evaluates, again and again.
+
+    Frames go in groups through one matrix product for all displacements and one for all skinning matrices, with the
+    coordinates of all vertices in three planes, so that nothing is done vertex by vertex.
+
+    Args:
+        model, shape, joints: as for ``posed_vertices``.
+        expressions: E', how many components the expressions have.
+        dtype: ``float64``, or ``float32`` for more than twice the speed at errors below 1e-6 m.
+    """
+
+    def __init__(
+        self,
+        model: FlameModel,
+        expressions: int,
+        shape: ArrayLike | None = None,
+        joints: Literal["shaped", "identity"] = "shaped",
+        dtype: type[np.float64] | type[np.float32] = np.float64,
+    ) -> None:
+        rest = shaped_template(model, shape)
+        exprdirs = model.exprdirs[:, :, :expressions]
+        self._name, self._parents = model.name, model.parents
+        self._expressions, self._vertices, self._dtype = expressions, len(rest), dtype
+        self._rest: NDArray[Any] = rest.T.ravel().astype(dtype)
+        directions = (exprdirs.transpose(2, 1, 0), model.posedirs.transpose(2, 1, 0))
+        self._directions: NDArray[Any] = np.concatenate([array.reshape(len(array), -1) for array in directions]).astype(
+            dtype
+        )
+        self._weights: NDArray[Any] = np.ascontiguousarray(model.weights.T, dtype=dtype)
+        self._joints = model.joint_regressor @ rest
+        shifts = np.tensordot(model.joint_regressor, exprdirs, axes=1)
+        self._joint_shifts = shifts if joints == "shaped" else np.zeros_like(shifts)
+
+    def vertices(self, expression: ArrayLike, pose: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Return the vertices ``[B, V, 3]`` in metres.
+
+        Args:
+            expression: ``[B, E']``.
+            pose: ``[B, J, 3]`` axis-angle of each joint relative to its parent, radians.
+        """
+        coefficients, vectors = np.asarray(expression, dtype=np.float64), np.asarray(pose, dtype=np.float64)
+        if coefficients.ndim != 2 or coefficients.shape[1] != self._expressions:
+            got = list(coefficients.shape)
+            raise ValueError(f"Expressions for {self._name!r} are [B, {self._expressions}] here; got {got}.")
+        wanted = [len(coefficients), len(self._parents), 3]
+        if list(vectors.shape) != wanted:
+            raise ValueError(f"The pose of {wanted[0]} expressions is {wanted}; got {list(vectors.shape)}.")
+        posed: NDArray[np.floating[Any]] = np.empty((len(coefficients), self._vertices, 3), dtype=self._dtype)
+        for start in range(0, len(posed), _FRAMES_AT_ONCE):
+            group = slice(start, start + _FRAMES_AT_ONCE)
+            self._evaluate(coefficients[group], vectors[group], posed[group])
+        return posed
+
+    def _evaluate(
+        self, coefficients: NDArray[np.float64], vectors: NDArray[np.float64], posed: NDArray[np.floating[Any]]
+    ) -> None:
+        count = len(coefficients)
+        local = rotation_matrices(vectors)
+        feature = (local[:, 1:] - np.eye(3)).reshape(count, -1)
+        amounts = np.concatenate([coefficients, feature], axis=1).astype(self._dtype)
+        corrected = (amounts @ self._directions + self._rest).reshape(count, 3, -1)
+        positions = self._joints + np.tensordot(coefficients, self._joint_shifts, axes=([1], [2]))
+        rotation, translation = _joint_transforms(local, positions, self._parents)
+        # [B, 12, J]: the rows of each joint's rotation, each with its part of the translation
+        joint_matrices = np.concatenate([rotation, translation[..., None]], axis=-1).reshape(count, -1, 12)
+        rows = joint_matrices.swapaxes(1, 2).reshape(count * 12, -1).astype(self._dtype)
+        skinning = (rows @ self._weights).reshape(count, 3, 4, -1)
+        skinning[:, :, :3] *= corrected[:, None]
+        np.add.reduce(skinning, axis=2, out=posed.swapaxes(1, 2))
 
 
 def _joint_transforms(

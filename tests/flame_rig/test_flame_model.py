@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flame_rig.flame_model import (
     FlameModel,
+    ForwardModel,
     joints_at_rest,
     pose_of_frames,
     posed_vertices,
@@ -19,6 +20,7 @@ from flame_rig.flame_model import (
     validated,
 )
 from flame_rig.gaze import eye_vectors
+from flame_rig.head import build_head
 from flame_rig.spaces import CTEG_HEAD_1
 
 RANDOM_MODEL_SIZES = (11, 3, 4)  # vertices, identity components, expression components
@@ -153,6 +155,36 @@ def test_a_batch_equals_its_items(count: int, seed: int) -> None:
     assert batch == pytest.approx(np.array(singles), abs=1e-11)
 
 
+@pytest.mark.parametrize("joints", ["shaped", "identity"])
+def test_a_clip_longer_than_a_group_equals_its_frames_in_either_precision(joints: str) -> None:
+    rng = np.random.default_rng(3)
+    model = random_model()
+    expression, pose, shape = rng.normal(size=(75, 4)), rng.normal(size=(75, 5, 3)), rng.normal(size=3)
+    wanted = np.array(
+        [naive_vertices(model, e, p, shape, joints == "shaped") for e, p in zip(expression, pose, strict=True)]
+    )
+    for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 1e-4)):
+        prepared = ForwardModel(model, 4, shape, joints, dtype)  # type: ignore[arg-type]
+        got = prepared.vertices(expression, pose)
+        assert got.dtype == dtype
+        assert got == pytest.approx(wanted, abs=tolerance)
+        assert np.array_equal(prepared.vertices(expression, pose), got)
+
+
+def test_no_frames_give_no_vertices() -> None:
+    assert posed_vertices(random_model(), np.zeros((0, 4)), np.zeros((0, 5, 3))).shape == (0, 11, 3)
+
+
+def test_single_precision_keeps_a_head_to_a_thousandth_of_a_millimetre() -> None:
+    head = build_head()
+    rng = np.random.default_rng(4)
+    frames = rng.uniform(CTEG_HEAD_1.lower, CTEG_HEAD_1.upper, (40, 53))
+    pose = pose_of_frames(head, frames)
+    exact = posed_vertices(head, frames[:, :50], pose)
+    quick = ForwardModel(head, 50, dtype=np.float32).vertices(frames[:, :50], pose)
+    assert 0.0 < np.abs(quick - exact).max() < 1e-6
+
+
 def test_frames_pose_the_jaw_always_and_the_eyes_only_in_our_space() -> None:
     frame = np.zeros((1, 53))
     frame[0, 50:] = (0.1, 0.02, -0.03)
@@ -220,6 +252,8 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         posed_vertices(model, np.zeros((1, 5)), np.zeros((1, 5, 3)))
     with pytest.raises(ValueError, match="pose"):
         posed_vertices(model, np.zeros((2, 4)), np.zeros((1, 5, 3)))
+    with pytest.raises(ValueError, match=r"are \[B, 3\] here"):
+        ForwardModel(random_model(), 3).vertices(np.zeros((1, 4)), np.zeros((1, 5, 3)))
     with pytest.raises(ValueError, match="identity"):
         posed_vertices(model, np.zeros((1, 4)), np.zeros((1, 5, 3)), np.zeros(9))
     with pytest.raises(ValueError, match="53"):
