@@ -19,6 +19,7 @@ from cteg_core import __version__
 DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
 TRAINING_CONFIGURATIONS: Final[tuple[str, ...]] = ("default", "tiny", "emoava", "emoava-tiny")
 """Keys of `cteg_core.training.configurations.CONFIGURATIONS`, which is too heavy for ``--help``."""
+TEXT_SPLITS: Final[tuple[str, ...]] = ("train", "dev", "test")
 MAX_FPS: Final = 240.0
 OUTPUT_FORMATS: Final[tuple[str, ...]] = ("clip", "livelink")
 
@@ -100,6 +101,10 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder with goemotions/")
+    parser.add_argument(
+        "--split", choices=TEXT_SPLITS, default=TEXT_SPLITS[0],
+        help="of the labelled text; train on no other than %(default)s (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the corpus to write")
     parser.add_argument("--pairs", type=_count, metavar="N", default=40_000, help="performances (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another corpus (default: %(default)s)")

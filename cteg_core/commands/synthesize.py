@@ -15,11 +15,11 @@ LONGEST_LINE: Final = 16
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read GoEmotions' training split from ``--text``, write ``--pairs`` performances to ``--out``; return 0 or 1."""
+    """Read a split of GoEmotions from ``--text``, write ``--pairs`` performances to ``--out``; return 0 or 1."""
     try:
         lines = [
             line
-            for line in read_goemotions(arguments.text / "goemotions", "train")
+            for line in read_goemotions(arguments.text / "goemotions", arguments.split)
             if word_count(line.text) <= LONGEST_LINE
         ]
         wanted = -(-arguments.pairs // PERFORMANCES_PER_LINE)

@@ -282,7 +282,7 @@ def _acting(figure: Figure, place: SubplotSpec, acting: ActingScores) -> None:
     places = np.arange(len(names))[::-1]
     colours = [_TRUTH, _NETWORK, _NETWORK, _GREY, _PALE, _PALE]
     axes.barh(places, values, color=colours, height=0.62)
-    axes.axvline(acting.chance, color=_WARNING, linewidth=1.2, linestyle="--")
+    axes.axvline(acting.chance, color=_WARNING, linewidth=1.2, linestyle="--", zorder=0.5)
     axes.annotate("chance", (acting.chance, -0.62), (3, 0), textcoords="offset points", color=_WARNING,
                   fontsize=8)  # fmt: skip
     for at, value in zip(places, values, strict=True):
