@@ -73,7 +73,7 @@ class FirstPairs(CorpusReader):
 
     def __init__(self, folder: Path, count: int) -> None:
         super().__init__(folder)
-        self.lengths = self.lengths[:count]
+        self.lengths, self.line_indices = self.lengths[:count], self.line_indices[:count]
 
 
 @dataclass(frozen=True, eq=False)
