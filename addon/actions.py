@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import bpy
@@ -85,10 +85,11 @@ def bake(
         BakeError: the rig plays an Action that is not ours, cannot be edited, or has none of the channels.
     """
     notes: list[str] = []
-    curves: dict[compat.Animated, list[_Curve]] = {
-        rig.keys: list(_key_curves(channels, rig.keys, notes)),
-        rig.armature: list(_bone_curves(channels, rig.armature, notes)),
-    }
+    curves: dict[compat.Animated, list[_Curve]] = _curves_of_keys(channels, rig, notes)
+    if rig.bones is not None:
+        curves[rig.bones] = list(_bone_curves(channels, rig.bones, notes))
+    elif channels.bone_names:
+        notes += _listed("The armature is gone, so the motion of these bones is lost", channels.bone_names)
     owners = [owner for owner, wanted in curves.items() if wanted]
     if not owners:
         raise BakeError(" ".join([f"Nothing on the head “{rig.name}” can be animated.", *notes]))
@@ -137,28 +138,63 @@ def key_path(name: str) -> str:
     return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
 
 
-def _key_curves(channels: Channels, keys: bpy.types.Key, notes: list[str]) -> Iterator[_Curve]:
+def _curves_of_keys(channels: Channels, rig: Rig, notes: list[str]) -> dict[compat.Animated, list[_Curve]]:
+    faults = _KeyFaults()
+    curves: dict[compat.Animated, list[_Curve]] = {}
+    for label, mesh in rig.meshes:
+        keys = rig.keys if mesh == rig.mesh else mesh.data.shape_keys
+        columns = [column for column, owner in enumerate(channels.key_meshes) if owner == label]
+        if keys is None:
+            faults.missing += [f"{label}/{channels.key_names[column]}" for column in columns]
+            continue
+        prefix = f"{label}/" if rig.others else ""
+        curves[keys] = list(_key_curves(channels, columns, keys, prefix, faults))
+        if mesh.show_only_shape_key:
+            notes.append(f"“{mesh.name}” shows one shape key alone (the pin beside its keys); the rest does not show.")
+    gone = sorted(set(channels.key_meshes) - {label for label, _ in rig.meshes})
+    notes += _listed("These meshes of the character are gone, so their motion is lost", gone)
+    notes += faults.sentences()
+    return curves
+
+
+@dataclass
+class _KeyFaults:
+    """Names of the keys whose motion is lost or will not show, gathered over all meshes."""
+
+    missing: list[str] = field(default_factory=list)
+    driven: list[str] = field(default_factory=list)
+    muted: list[str] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
+
+    def sentences(self) -> list[str]:
+        return [
+            *_listed("These shape keys are missing from the head, so their motion is lost", self.missing),
+            *_listed("These shape keys have drivers and were left alone", self.driven),
+            *_listed("These shape keys are muted, so their motion does not show", self.muted),
+            *_listed("These shape keys leave the range of their sliders and are cut off there (frames)", self.cut_off),
+        ]
+
+
+def _key_curves(
+    channels: Channels, columns: Sequence[int], keys: bpy.types.Key, prefix: str, faults: _KeyFaults
+) -> Iterator[_Curve]:
     driven = _driven_paths(keys)
-    missing: list[str] = []
-    left_alone: list[str] = []
-    cut_off: list[str] = []
-    for column, name in enumerate(channels.key_names):
-        key = keys.key_blocks.get(name)
-        path = key_path(name)
+    for column in columns:
+        name = channels.key_names[column]
+        key, path, shown = keys.key_blocks.get(name), key_path(name), prefix + name
         if key is None:
-            missing.append(name)
+            faults.missing.append(shown)
         elif path in driven:
-            left_alone.append(name)
+            faults.driven.append(shown)
         else:
             values = channels.key_values[:, column]
             beyond = (values < key.slider_min - _SLIDER_TOLERANCE) | (values > key.slider_max + _SLIDER_TOLERANCE)
             count = int(beyond.sum()) + int(channels.clamped[column])
             if count:
-                cut_off.append(f"{name} ({count})")
+                faults.cut_off.append(f"{shown} ({count})")
+            if key.mute:
+                faults.muted.append(shown)
             yield _Curve(path, 0, _KEY_GROUP, values)
-    notes += _listed("These shape keys are missing from the head, so their motion is lost", missing)
-    notes += _listed("These shape keys have drivers and were left alone", left_alone)
-    notes += _listed("These shape keys leave the range of their sliders and are cut off there (frames)", cut_off)
 
 
 def _bone_curves(channels: Channels, armature: bpy.types.Object, notes: list[str]) -> Iterator[_Curve]:
@@ -212,6 +248,12 @@ def _listed(sentence: str, names: Sequence[str]) -> list[str]:
 
 
 def _refuse_unless_free(owner: compat.Animated, rig: Rig, to_nla: bool) -> None:
+    overridden = next((mesh for _, mesh in rig.meshes if mesh.data.shape_keys == owner and mesh.library is None), None)
+    if owner.library is not None and overridden is not None:
+        raise BakeError(
+            f"The shape keys of “{overridden.name}” are still those of {owner.library.filepath}; "
+            "press Make Animatable in the Character panel, or call make_animatable."
+        )
     if owner.library is not None:
         raise BakeError(
             f"The head “{rig.name}” is linked from {owner.library.filepath} and cannot be animated here; "

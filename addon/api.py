@@ -6,6 +6,8 @@ Every function raises :class:`CtegError` with a sentence for the user where it c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import bpy
@@ -14,10 +16,14 @@ from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.channels import channels_of_clip
 from flame_rig.flame_model import FlameModel
+from flame_rig.rig_map import Inputs
+from flame_rig.spaces import arkit_from_frames
 
 from . import actions, corrective_bake, jobs, preferences, rig_identity
 from .actions import BakedTake, BakeError, clip_of
+from .characters import make_animatable, register_character, report_of, set_bones, set_rig_map
 from .errors import CtegError
+from .exchange import clip_of_livelink, export_livelink, load_rig_map, save_rig_map
 from .jobs import JobProgress
 from .rig import Rig, RigError, active_rig, build_rig, find_rig
 
@@ -33,12 +39,22 @@ __all__ = [
     "bake_correctives",
     "bake_takes",
     "clip_of",
+    "clip_of_livelink",
+    "export_livelink",
     "find_rig",
     "fit_bones",
     "generate",
+    "import_livelink",
+    "load_rig_map",
+    "make_animatable",
     "perform",
+    "register_character",
+    "report_of",
     "restore_correctives",
+    "save_rig_map",
     "scene_fps",
+    "set_bones",
+    "set_rig_map",
     "start_job",
     "take_name",
 ]
@@ -151,12 +167,18 @@ def bake(
             f"The clip is of the expression space “{clip.space}” and the head “{rig.name}” of “{rig.space}”; "
             "numbers of one mean nothing in the other, so generate it with a checkpoint of the head's space."
         )
+    rig_map = rig.rig_map
     try:
-        channels = channels_of_clip(rig.rig_map, clip.frames, clip.fps, scene_fps(scene))
+        channels = channels_of_clip(rig_map, clip.frames, clip.fps, scene_fps(scene))
     except ValueError as error:
         raise BakeError(f"The clip cannot be baked. {error}") from None
     start = scene.frame_current if start_frame is None else start_frame
     take = actions.bake(channels, rig, name or take_name(clip), start, clip=clip, to_nla=to_nla)
+    beyond = arkit_from_frames(clip.frames)[1] if rig_map.inputs is Inputs.ARKIT else 0
+    if beyond:
+        take = replace(
+            take, notes=(f"{beyond} values are beyond what ARKit shapes can show, and were cut.", *take.notes)
+        )
     if extend_range:
         scene.frame_start = min(scene.frame_start, take.frame_start)
         scene.frame_end = max(scene.frame_end, take.frame_end)
@@ -197,6 +219,27 @@ def perform(
     rig = rig or _active_rig()
     clips = generate(text, seed=seed, takes=takes, controls=controls, on_progress=on_progress)
     return bake_takes(clips, rig, start_frame=start_frame, to_nla=to_nla)
+
+
+def import_livelink(
+    path: Path | str,
+    rig: Rig | None = None,
+    *,
+    fps: float | None = None,
+    start_frame: int | None = None,
+    to_nla: bool = False,
+) -> BakedTake:
+    """Bake a Live Link Face recording on a head or character.
+
+    Args:
+        path: of the CSV file.
+        rig: the head; None is the active one, or the scene's only one.
+        fps: frames a second that the file's timecodes count; None reads it from them.
+        start_frame, to_nla: as for :func:`bake`.
+    """
+    clip = clip_of_livelink(path, fps)
+    take = bake(clip, rig, start_frame=start_frame, name=clip.text, to_nla=to_nla)
+    return replace(take, notes=(*clip.notes, *take.notes))
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:

@@ -13,11 +13,22 @@ from flame_rig.fingerprint import model_fingerprint
 from flame_rig.flame_model import FlameModel, validated
 from flame_rig.rig_map import RigMap
 
-from . import rig_armature, rig_correctives, rig_identity, rig_mesh
+from . import linked, rig_armature, rig_correctives, rig_identity, rig_mesh
 from .errors import CtegError
 
 PART: Final = "cteg_part"
-"""Custom property that marks an object as a part of a rig: ``mesh`` or ``armature``."""
+"""Custom property that marks an object as a part of a rig.
+
+``mesh`` or ``armature`` of a head that was built here; ``character`` or ``character mesh`` of someone else's.
+"""
+MESH_LABEL: Final = "cteg_mesh"
+"""What a character's rig map calls a mesh."""
+MESHES: Final = "cteg_meshes"
+"""On the first mesh of a character: its other meshes, under their labels."""
+CHARACTER: Final = "cteg_character"
+"""On the other meshes: the first."""
+BONES: Final = "cteg_bones"
+"""On the first mesh: the armature, if the map has bones."""
 SPACE: Final = "cteg_space"
 MODEL: Final = "cteg_model"
 FINGERPRINT: Final = "cteg_fingerprint"
@@ -37,11 +48,25 @@ class Rig:
 
     Attributes:
         mesh: the object that carries the shape keys and, as custom properties, the rig map.
-        armature: the object whose bones turn the joints.
+        bones: the armature whose bones turn the joints; None on a character that moves by shape keys alone.
+        others: further meshes of a character (teeth, lashes) under the labels that its rig map knows them by.
     """
 
     mesh: bpy.types.Object
-    armature: bpy.types.Object
+    bones: bpy.types.Object | None = None
+    others: tuple[tuple[str, bpy.types.Object], ...] = ()
+
+    @property
+    def armature(self) -> bpy.types.Object:
+        """The armature; raises RigError if the rig has none."""
+        if self.bones is None:
+            raise RigError(f"“{self.name}” has no armature that CTEG moves.")
+        return self.bones
+
+    @property
+    def meshes(self) -> tuple[tuple[str, bpy.types.Object], ...]:
+        """Every mesh with the label that the rig map knows it by; “” on a head that was built here."""
+        return ((str(self.mesh.get(MESH_LABEL, "")), self.mesh), *self.others)
 
     @property
     def name(self) -> str:
@@ -149,7 +174,7 @@ def units_per_metre_of(scene: bpy.types.Scene | None) -> float:
 
 
 def find_rig(thing: bpy.types.Object | None) -> Rig | None:
-    """Return the rig that an object belongs to: its mesh, its armature, or anything parented to either."""
+    """Return the rig that an object belongs to: one of its meshes, its armature, or anything parented to them."""
     while thing is not None:
         rig = _rig_of_part(thing)
         if rig is not None:
@@ -161,7 +186,7 @@ def find_rig(thing: bpy.types.Object | None) -> Rig | None:
 def rigs_of(objects: Iterable[bpy.types.Object]) -> Iterator[Rig]:
     """Yield every rig whose mesh is among ``objects``."""
     for thing in objects:
-        if thing.get(PART) == "mesh":
+        if thing.get(PART) in ("mesh", "character"):
             rig = _rig_of_part(thing)
             if rig is not None:
                 yield rig
@@ -184,6 +209,16 @@ def _rig_of_part(thing: bpy.types.Object) -> Rig | None:
     if part == "armature":
         meshes = (child for child in thing.children if child.get(PART) == "mesh")
         return next((Rig(mesh, thing) for mesh in meshes if mesh.find_armature() == thing), None)
+    if part == "character":
+        others = tuple(linked.referred_all(thing, MESHES))
+        return Rig(thing, linked.referred(thing, BONES), others)
+    if part == "character mesh":
+        first = linked.referred(thing, CHARACTER)
+        return _rig_of_part(first) if first is not None and first.get(PART) == "character" else None
+    if thing.type == "ARMATURE":
+        # An artist's armature bears no mark: a character is found below it.
+        below = (child for child in thing.children if child.get(PART) in ("character", "character mesh"))
+        return next((rig for child in below if (rig := _rig_of_part(child)) is not None), None)
     return None
 
 
