@@ -249,6 +249,8 @@ def _check_words(words: tuple[Word, ...], text: str) -> None:
     count = len(spoken_words(text))
     if len(words) != count:
         raise LineError(f"The line has {count} words, and times of {len(words)} are given: give every word its time.")
+    if sum(len(word.text) for word in words) > MAX_TEXT_CHARACTERS:
+        raise LineError("The texts of the timed words are longer than any line: give the words as they are said.")
     for word in words:
         _refuse_unprintable(word.text, "text of a timed word")
     try:

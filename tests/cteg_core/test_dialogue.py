@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cteg_core.clip import Controls
+from cteg_core.clip import Controls, Word
 from cteg_core.dialogue import (
     MAX_TEXT_CHARACTERS,
     DialogueLine,
@@ -159,6 +159,17 @@ def test_a_line_stores_its_text_tidied() -> None:
         ({"controls": Controls(intensity=math.nan)}, "The intensity of a line"),
         ({"controls": Controls(variety=-0.1)}, "The variety of a line"),
         ({"controls": Controls(duration=0.0)}, "The duration of a line"),
+        ({"controls": Controls(guidance=3.1)}, "The guidance of a line lies between 0 and 3; got 3.1."),
+        ({"controls": Controls(words=(Word("Hello", 0.5, 0.2),))}, "a word ends later"),
+        ({"controls": Controls(words=(Word("Hello", -0.5, 0.2),))}, "seconds from the line's start"),
+        ({"controls": Controls(words=(Word("Hello", 0.5, 4000.0),))}, "a line lasts at most 3600 s"),
+        ({"controls": Controls(words=(Word("Hel\0lo", 0.5, 0.7),))}, "The text of a timed word holds a control"),
+        ({"controls": Controls(words=(Word("Hello" * 4001, 0.5, 0.7),))}, "longer than any line"),
+        (
+            {"controls": Controls(words=(Word("Hel", 0.1, 0.2), Word("lo", 0.2, 0.3)))},
+            "The line has 1 words, and times of 2 are given",
+        ),
+        ({"controls": Controls(words=(Word("Hello", 0.1, 0.2),) * 4001)}, "at most 4000 words"),
         ({"controls": Controls(emotion=EmotionRead.of(joy=1.5))}, "probabilities of an emotion"),
         ({"controls": Controls(emotion=EmotionRead((0.0,) * 28, valence=2.0))}, "Valence"),
     ],

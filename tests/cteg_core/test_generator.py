@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cteg_core.clip import Controls, ExpressionClip
+from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import DialogueLine, LineError, take_seed
 from cteg_core.emotion import EMOTION_LABELS, EmotionRead
 from cteg_core.model.checkpoint import (
@@ -204,3 +204,67 @@ def test_a_damaged_checkpoint_is_refused_with_a_sentence(
         (tmp_path / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=sentence):
         load_checkpoint(tmp_path)
+
+
+# Guidance.
+
+
+def test_guidance_of_one_changes_no_bit_and_another_changes_the_performance(generator: Generator) -> None:
+    def take(guidance: float) -> ExpressionClip:
+        controls = Controls(emotion=EmotionRead.of(anger=0.9), guidance=guidance, duration=2.0)
+        return takes_of(generator, DialogueLine("Get out of here.", controls=controls, seed=2))[0]
+
+    plain = takes_of(
+        generator,
+        DialogueLine("Get out of here.", controls=Controls(emotion=EmotionRead.of(anger=0.9), duration=2.0), seed=2),
+    )[0]
+    assert take(1.0).frames.tobytes() == plain.frames.tobytes()
+    stronger = take(2.5)
+    assert not np.array_equal(stronger.frames, plain.frames)
+    assert stronger.controls.guidance == 2.5
+
+
+def test_guidance_of_zero_acts_every_emotion_alike(generator: Generator) -> None:
+    clips = [
+        takes_of(generator, DialogueLine("Well.", controls=Controls(emotion=wish, guidance=0.0, duration=2.0)))[0]
+        for wish in (EmotionRead.of(anger=0.9), EmotionRead.of(joy=0.9))
+    ]
+    np.testing.assert_allclose(clips[0].frames, clips[1].frames, atol=1e-5)
+
+
+# Word times that are given.
+
+
+def timed(text: str, gap: float = 0.4) -> tuple[Word, ...]:
+    return tuple(Word(word, 0.5 + gap * i, 0.7 + gap * i) for i, word in enumerate(text.split()))
+
+
+def test_a_clip_says_its_words_when_they_are_given(generator: Generator) -> None:
+    text = "I never said that"
+    clip = takes_of(generator, DialogueLine(text, controls=Controls(words=timed(text))))[0]
+    assert clip.words == timed(text)
+    assert clip.seconds > timed(text)[-1].end
+
+
+def test_given_times_run_through_the_parts_of_a_long_line(generator: Generator) -> None:
+    text = " ".join(f"w{i}" for i in range(3 * MAX_PART_WORDS + 5))
+    wanted = timed(text)
+    clip = takes_of(generator, DialogueLine(text, controls=Controls(words=wanted, duration=40.0)))[0]
+    assert len(clip.frames) == 1200
+    assert [word.text for word in clip.words] == [word.text for word in wanted]
+    for said, word in zip(clip.words, wanted, strict=True):
+        assert said.start == pytest.approx(word.start, abs=1e-6)
+        assert said.end == pytest.approx(word.end, abs=1e-6)
+
+
+def test_words_without_room_for_a_part_are_refused(generator: Generator) -> None:
+    text = " ".join(["word"] * 50)
+    words = tuple(Word("word", 0.001 * i, 0.001 * (i + 1)) for i in range(50))
+    with pytest.raises(LineError, match="no time of its own"):
+        takes_of(generator, DialogueLine(text, controls=Controls(words=words)))
+
+
+def test_a_part_that_lasts_too_long_is_refused(generator: Generator) -> None:
+    words = (Word("Hi", 0.0, 0.2), Word("there", 300.0, 300.5))
+    with pytest.raises(LineError, match="lasts longer than"):
+        takes_of(generator, DialogueLine("Hi there", controls=Controls(words=words)))

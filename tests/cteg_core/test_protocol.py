@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.clip_stream import ClipReceiver, ClipSender
-from cteg_core.dialogue import MAX_TEXT_CHARACTERS, DialogueLine
+from cteg_core.dialogue import MAX_TEXT_CHARACTERS, MAX_TIMED_WORDS, DialogueLine
 from cteg_core.emotion import EmotionRead
 from cteg_core.jsonrpc import MAX_MESSAGE_BYTES, ErrorCode, Notification, RpcError, decode, encode
 from cteg_core.protocol import (
@@ -90,7 +91,8 @@ def test_loaded_survives_the_wire() -> None:
 def test_a_line_survives_the_wire(
     start: float, seed: int, intensity: float, duration: float | None, speech: bool, takes: int
 ) -> None:
-    controls = Controls(ANGRY, intensity, duration, speech)
+    words = tuple(Word(text, 0.1 + n / 3, 0.3 + n / 3) for n, text in enumerate(("Tu", "étais", "où")))
+    controls = Controls(ANGRY, intensity, duration, speech, guidance=intensity, words=words)
     asked = TakesOfLine(DialogueLine("Tu étais où? 😀", "Zoë", start, controls, seed), takes)
     assert TakesOfLine.from_params(over_the_wire(asked.to_params())) == asked
 
@@ -115,6 +117,10 @@ def test_a_cancel_survives_the_wire() -> None:
         (("line", "controls", "emotion"), 3, ErrorCode.INVALID_PARAMS),
         (("line", "controls", "emotion", "probabilities"), [1], ErrorCode.INVALID_PARAMS),
         (("line", "controls", "intensity"), 50, ErrorCode.LINE_REFUSED),
+        (("line", "controls", "guidance"), 50, ErrorCode.LINE_REFUSED),
+        (("line", "controls", "words"), 5, ErrorCode.INVALID_PARAMS),
+        (("line", "controls", "words"), [{"text": "Get", "start": 0.1}], ErrorCode.INVALID_PARAMS),
+        (("line", "controls", "words"), [{"text": "Get", "start": 0.1, "end": 0.3}], ErrorCode.LINE_REFUSED),
         (("line", "text"), "", ErrorCode.LINE_REFUSED),
         (("line", "text"), None, ErrorCode.LINE_REFUSED),
         (("line", "text"), "a\0b", ErrorCode.LINE_REFUSED),
@@ -204,6 +210,27 @@ def test_the_longest_line_and_its_clip_fit_a_message(letter: str) -> None:
     words = tuple(Word(word, n / 3, (n + 1) / 3) for n, word in enumerate(text.split()))
     header = TakeHeader("r" * 64, 63, 1, clip_record(clip_of(1, text, words)))
     assert len(encode(Notification("x", header.to_params()))) <= MAX_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("letter", ["a", "字", "\U0001f600"])
+def test_the_most_words_with_their_times_fit_a_message(letter: str) -> None:
+    text = " ".join("a" * MAX_TIMED_WORDS)
+    words = tuple(
+        Word(letter * (MAX_TEXT_CHARACTERS // MAX_TIMED_WORDS), 0.1 + n / 3, 0.3 + n / 3)
+        for n in range(MAX_TIMED_WORDS)
+    )
+    line = DialogueLine(text, controls=Controls(words=words))
+    assert len(encode(Notification("x", TakesOfLine(line).to_params()))) <= MAX_MESSAGE_BYTES
+    clip = replace(clip_of(1, text, words), controls=line.controls)
+    header = TakeHeader("r" * 64, 63, 1, clip_record(clip))
+    assert len(encode(Notification("x", header.to_params()))) <= MAX_MESSAGE_BYTES
+
+
+def test_a_clip_from_before_guidance_and_word_times_is_read_as_it_was_made() -> None:
+    record = json.loads(clip_of(3).to_json())
+    del record["controls"]["guidance"], record["controls"]["words"]
+    back = ExpressionClip.from_json(json.dumps(record))
+    assert (back.controls.guidance, back.controls.words) == (1.0, ())
 
 
 def received(messages: list[FramesProgress | TakeHeader], takes: int) -> tuple[ExpressionClip, ...]:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cteg_core.clip import Word
-from cteg_core.speech import SPEECH_CHANNELS, SPEECH_WIDTH, features_of_words, plan_speech
+from cteg_core.speech import (
+    SPEECH_CHANNELS,
+    SPEECH_WIDTH,
+    check_word_times,
+    features_of_words,
+    plan_speech,
+    spoken_words,
+)
 from cteg_core.visemes import VISEMES, syllable_count, visemes_of_word
 
 OPEN, ROUND, PRESS, BITE = (SPEECH_CHANNELS.index(name) for name in ("open", "round", "press", "bite"))
@@ -159,3 +166,63 @@ def test_features_change_smoothly() -> None:
         steps = np.abs(np.diff(features, axis=0)).max(axis=0)
         assert steps[OPEN] < 0.5
         assert steps.max() < 0.8
+
+
+# Word times that are given.
+
+
+def test_given_times_are_the_plan_and_the_mouth_follows_them() -> None:
+    words = (Word("Mama", 1.0, 1.4), Word("met", 2.5, 2.8), Word("Bob", 4.0, 4.3))
+    plan = plan_speech("Mama met Bob.", words=words)
+    assert plan.words == words
+    assert 4.3 + 0.5 < plan.length / plan.fps < 4.3 + 1.0
+    voiced = plan.features[:, VOICED] > 0.5
+    times = np.arange(plan.length) / plan.fps
+    inside = np.any([(times > w.start + 0.05) & (times < w.end - 0.05) for w in words], axis=0)
+    outside = np.all([(times < w.start - 0.05) | (times > w.end + 0.05) for w in words], axis=0)
+    assert voiced[inside].all()
+    assert not voiced[outside].any()
+    # The lips close where the word with an m or b begins.
+    closed = [times[(times > w.start - 0.1) & (times < w.end)][0] for w in words]
+    for start, word in zip(closed, words, strict=True):
+        near = (times >= start) & (times < word.start + 0.15)
+        assert plan.features[near, PRESS].max() > 0.7
+
+
+def test_a_plan_with_given_times_ends_where_it_is_asked_to() -> None:
+    words = (Word("Stop", 0.5, 0.9), Word("it", 0.9, 1.1))
+    assert plan_speech("Stop it!", words=words, duration=3.0).length == 90
+    silent = plan_speech("Stop it!", words=words, duration=3.0, speech=False)
+    assert silent.words == words
+    assert not silent.features.any()
+    with pytest.raises(ValueError, match=r"last word ends at 1\.1 s, after the line does at 1 s"):
+        plan_speech("Stop it!", words=words, duration=1.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "sentence"),
+    [
+        (((0.5, 0.9), (0.7, 1.2)), "before word 1 ends"),
+        (((1.0, 1.2), (0.2, 0.4)), "before word 1 ends"),
+        (((-0.1, 0.2), (0.3, 0.4)), "seconds from the line's start"),
+        (((0.5, 0.5), (0.6, 0.7)), "a word ends later"),
+        (((0.5, 0.4), (0.6, 0.7)), "a word ends later"),
+        (((float("nan"), 0.4), (0.6, 0.7)), "seconds from the line's start"),
+        (((0.1, 0.4), (0.6, float("inf"))), "seconds from the line's start"),
+    ],
+)
+def test_impossible_word_times_are_refused(times: tuple[tuple[float, float], ...], sentence: str) -> None:
+    words = tuple(Word("word", start, end) for start, end in times)
+    with pytest.raises(ValueError, match=sentence):
+        check_word_times(words)
+    with pytest.raises(ValueError, match=sentence):
+        plan_speech("word word", words=words)
+
+
+def test_times_that_overlap_by_rounding_are_accepted() -> None:
+    check_word_times((Word("a", 0.1, 0.31), Word("b", 0.3, 0.5)))
+
+
+@given(st.text(max_size=80))
+def test_planned_words_are_the_spoken_words(text: str) -> None:
+    assert tuple(word.text for word in plan_speech(text).words) == spoken_words(text)
