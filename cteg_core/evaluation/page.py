@@ -72,7 +72,7 @@ def draw_page(heading: Heading, held_out: HeldOutScores | None, acting: ActingSc
     if held_out is not None:
         sections += [
             (2.3, lambda figure, place: _fidelity(figure, place, held_out)),
-            (2.7, lambda figure, place: _prediction_and_motion(figure, place, held_out)),
+            (3.0, lambda figure, place: _prediction_and_motion(figure, place, held_out)),
             (2.2, lambda figure, place: _example(figure, place, held_out.example)),
             (1.75, lambda figure, place: _paper_table(figure.add_subplot(place), held_out)),
         ]
@@ -150,9 +150,10 @@ def _bars(
 
 
 def _prediction_and_motion(figure: Figure, place: SubplotSpec, scores: HeldOutScores) -> None:
-    inner = place.subgridspec(1, 5, width_ratios=(0.95, 2.1, 0.8, 0.35, 1.9), wspace=0.0)
-    _predictions(figure.add_subplot(inner[1]), scores)
-    _motion(figure.add_subplot(inner[4]), scores.performances)
+    # The lower row is left to the legends.
+    inner = place.subgridspec(2, 5, width_ratios=(0.95, 2.1, 0.8, 0.35, 1.9), height_ratios=(1, 0.13), wspace=0.0)
+    _predictions(figure.add_subplot(inner[0, 1]), scores)
+    _motion(figure.add_subplot(inner[0, 4]), scores.performances)
 
 
 def _predictions(axes: Axes, scores: HeldOutScores) -> None:
@@ -225,6 +226,7 @@ def _example(figure: Figure, place: SubplotSpec, example: Example) -> None:
         if name.startswith("eyeLook") or name.endswith("Right"):
             moving[column] = 0.0
     columns = [*np.argsort(-moving)[:2].tolist(), EXPRESSION_COUNT]
+    text = textwrap.shorten(example.text, 90, placeholder=" …")
     for at, column in enumerate(columns):
         axes = figure.add_subplot(inner[at])
         jaw = column == EXPRESSION_COUNT
@@ -237,8 +239,9 @@ def _example(figure: Figure, place: SubplotSpec, example: Example) -> None:
         axes.set_title("jaw pitch (degrees)" if jaw else CTEG_HEAD_1.names[column], fontweight="normal", fontsize=9.5)
         axes.set_xlabel("seconds")
         if at == 0:
-            axes.legend(frameon=False, fontsize=8, loc="upper right")
-            axes.text(0, 1.17, f"The line in the middle of the field: “{example.text}”", transform=axes.transAxes,
+            axes.set_ylim(top=axes.get_ylim()[1] * 1.22)
+            axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+            axes.text(0, 1.17, f"The line in the middle of the field: “{text}”", transform=axes.transAxes,
                       fontweight="bold", fontsize=10.5)  # fmt: skip
 
 
