@@ -64,6 +64,10 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first take (default: %(default)s)")
     parser.add_argument("--takes", type=_count, default=1, help="how many performances (default: %(default)s)")
     parser.add_argument(
+        "--guidance", type=float, metavar="W", default=1.0,
+        help="how strictly the emotion is acted, 0 to 3: 0 leaves it out, more overstates it (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--format", choices=OUTPUT_FORMATS, default="clip",
         help="what to write: clips in JSON, or ARKit curves as Live Link Face CSV (default: %(default)s)",
     )  # fmt: skip

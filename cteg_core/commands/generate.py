@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from cteg_core.clip import ExpressionClip
+from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine, checked_text
 from cteg_core.model_loading import load_performer
 from cteg_core.performer import FinishedTake, takes_of
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _failed("--fps is the rate of a Live Link file: add --format livelink, or leave it out.")
     out: Path = arguments.out or Path(DEFAULT_OUT[arguments.format])
     try:
-        line = DialogueLine(arguments.text, seed=arguments.seed)
+        line = DialogueLine(arguments.text, seed=arguments.seed, controls=Controls(guidance=arguments.guidance))
         for note in checked_text(arguments.text).notes:
             print(note, file=sys.stderr)
         performer = load_performer(arguments.checkpoint, arguments.text_encoder, arguments.device, arguments.threads)

@@ -24,9 +24,10 @@ def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("fake_model")
 def test_generate_writes_numbered_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "clip.json"
-    assert main(["generate", "two words", "--takes", "2", "--seed", "5", "--out", str(out)]) == 0
+    assert main(["generate", "two words", "--takes", "2", "--seed", "5", "--guidance", "1.5", "--out", str(out)]) == 0
     clips = [ExpressionClip.from_json(out.with_name(f"clip-take{n}.json").read_text("utf-8")) for n in (1, 2)]
     assert [clip.seed for clip in clips] == [5, 6]
+    assert [clip.controls.guidance for clip in clips] == [1.5, 1.5]
     assert "clip-take2.json: 0.67 s, seed 6" in capsys.readouterr().out
 
 
@@ -62,6 +63,7 @@ def test_generate_notes_what_to_expect(tmp_path: Path, capsys: pytest.CaptureFix
     [
         (["generate", ""], "The line is empty"),
         (["generate", "hello", "--seed", "-1"], "A seed is a whole number"),
+        (["generate", "hello", "--guidance", "4"], "The guidance of a line lies between 0 and 3; got 4.0."),
         (["generate", "refuse me"], "too sad; cheer it up"),
         (["generate", "hello", "--fps", "24"], "--fps is the rate of a Live Link file"),
     ],
