@@ -123,8 +123,9 @@ def _frames_fault(item: object) -> str | None:
         return f"an array of shape {list(item.shape)}, where frames are [T, {FRAME_WIDTH}]"
     if not len(item):
         return "no frames"
-    # A double that float32 cannot hold becomes infinite in training.
-    if not np.isfinite(item.astype(np.float32)).all():
-        frame, number = (int(i) for i in np.argwhere(~np.isfinite(item.astype(np.float32)))[0])
+    with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite, and is found as such
+        finite = np.isfinite(item.astype(np.float32))
+    if not finite.all():
+        frame, number = (int(i) for i in np.argwhere(~finite)[0])
         return f"frame {frame} has a number ({number}) that is not finite"
     return None

@@ -234,7 +234,10 @@ class CorpusReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a corpus; raises ValueError with a sentence if it is not whole."""
+        """Open a corpus; raises ValueError with a sentence if it is not whole.
+
+        Reading a performance raises ValueError with its shard and place when its frames are not finite.
+        """
         manifest = _manifest(folder)
         self.fps = float(manifest["fps"])
         self.texts = _texts(folder / "lines.jsonl")
@@ -249,8 +252,13 @@ class CorpusReader:
         self.emotions: NDArray[np.float32] = np.concatenate(small["emotions"])
         self.line_indices: NDArray[np.int64] = np.concatenate(small["lines"])
         self._settles, self._chained = np.concatenate(small["settles"]), np.concatenate(small["chained"])
-        if len(self.lengths) and not 0 <= self.line_indices.min() <= self.line_indices.max() < len(self.texts):
-            raise ValueError(f"{folder} is damaged: a performance names a line that lines.jsonl does not hold.")
+        self._folder = folder
+        unknown = np.flatnonzero((self.line_indices < 0) | (self.line_indices >= len(self.texts)))
+        if len(unknown):
+            raise ValueError(f"{self._named(int(unknown[0]))} names a line that lines.jsonl does not hold.")
+        odd = np.flatnonzero(~np.isfinite(self.emotions).all(axis=1))
+        if len(odd):
+            raise ValueError(f"{self._named(int(odd[0]))} has an emotion that is not finite.")
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -263,6 +271,9 @@ class CorpusReader:
         start, end = (int(value) for value in self._offsets[shard][within : within + 2])
         frames = self._shards[shard].get_slice("frames")[start:end].astype(np.float32)
         speech = self._shards[shard].get_slice("speech")[start:end].astype(np.float32)
+        for name, array in (("frame", frames), ("speech plan", speech)):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{self._named(index)} has a {name} that is not finite: synthesise the shard again.")
         return CorpusItem(
             frames=frames,
             speech=speech,
@@ -272,6 +283,11 @@ class CorpusReader:
             chained=bool(self._chained[index]),
             line_index=int(self.line_indices[index]),
         )
+
+    def _named(self, index: int) -> str:
+        """Return a performance's file and place, for messages."""
+        shard = int(np.searchsorted(self._first, index, side="right")) - 1
+        return f"{_shard_path(self._folder, shard)} is damaged: its item {index - int(self._first[shard])}"
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -306,6 +322,12 @@ def _open_shard(path: Path, digest: str) -> Any:
         if array is None or array.get_dtype() != kind or tuple(array.get_shape()[1:]) != trailing:
             raise ValueError(f"{path} is damaged: its array {name!r} is missing or has another shape.")
     offsets = shard.get_tensor("offsets")
-    if offsets[0] != 0 or (np.diff(offsets) < 1).any() or offsets[-1] != shard.get_slice("frames").get_shape()[0]:
+    empty = np.flatnonzero(np.diff(offsets) < 1)
+    if len(empty):
+        raise ValueError(f"{path} is damaged: its item {empty[0]} has no frames.")
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != shard.get_slice("frames").get_shape()[0]:
         raise ValueError(f"{path} is damaged: its offsets do not divide its frames.")
+    for name in ("emotions", "settles", "chained", "lines"):
+        if shard.get_slice(name).get_shape()[0] != len(offsets) - 1:
+            raise ValueError(f"{path} is damaged: its {name} end before or behind its item {len(offsets) - 2}.")
     return shard

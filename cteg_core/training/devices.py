@@ -68,8 +68,8 @@ def part_of(batch: Batch, process: int, processes: int) -> tuple[Batch, float]:
         return batch, 1.0
     mask = batch.frame_mask
     part = _mapped(batch, lambda tensor: tensor[process::processes])
-    # Masks of positions alone have no rows: every process needs the whole.
-    part = replace(part, frame_mask=mask if mask.dim() == 2 else mask[process::processes])
+    if mask.dim() == 2 or len(mask) == 1:  # a mask of positions alone has no rows: every process needs the whole
+        part = replace(part, frame_mask=mask)
     return part, processes * float(part.mask.sum()) / float(batch.mask.sum())
 
 

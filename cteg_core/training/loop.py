@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from cteg_core.model.network import CtegNetwork
 from cteg_core.training.batches import NO_DROPOUT, Batch
@@ -79,14 +79,17 @@ def train(
             rate = learning_rate(state.step, config, order.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            terms, norm = _step(accelerator, model, optimizer, data, order.at(state.step), config, state.step)
+            losses, norm = _step(accelerator, model, optimizer, data, order.at(state.step), config, state.step)
             _count(state, math.isfinite(norm), log)
             _move_average(state, config)
             state.step += 1
+            logged = None
+            if state.step % config.log_every == 0:
+                logged = dict(zip(LOSS_NAMES, accelerator.reduce(losses, "mean").tolist(), strict=True))
             if log is not None:
                 log.stepped()
-                if state.step % config.log_every == 0:
-                    log.losses(state.step, _values(terms) | _named(rate, norm, state.skipped))
+                if logged is not None:
+                    log.losses(state.step, logged | _named(rate, norm, state.skipped))
                 best = _keep(folder, data, held_out, config, state, order.steps, best, log, accelerator)
     finally:
         if log is not None:
@@ -137,8 +140,13 @@ def _step(
     indices: list[int],
     config: TrainConfig,
     step: int,
-) -> tuple[LossTerms, float]:
-    """Do one step, unless its gradients are not finite; return its losses and the gradients' norm."""
+) -> tuple[Tensor, float]:
+    """Do one step, unless its gradients are not finite.
+
+    Returns:
+        This process's part of the losses, in the order of ``LOSS_NAMES``: their mean over processes is the batch's.
+        And the norm of the gradients.
+    """
     model.train()
     generator = torch.Generator().manual_seed(step_seed(config.seed, step, 0))
     whole = data.batch(indices, config.dropout, generator)
@@ -152,7 +160,8 @@ def _step(
     size = math.nan if norm is None else float(norm)
     if math.isfinite(size):
         optimizer.step()
-    return terms, size
+    losses = torch.stack([getattr(terms, name).detach().float() for name in LOSS_NAMES])
+    return losses * share, size
 
 
 def _count(state: TrainingState, finite: bool, log: TrainingLog | None) -> None:
@@ -203,10 +212,6 @@ def _keep(
         log.flush()
         save_last(folder, config, state)
     return best
-
-
-def _values(terms: LossTerms) -> dict[str, float]:
-    return {name: float(getattr(terms, name).detach()) for name in LOSS_NAMES}
 
 
 def _named(rate: float, norm: float, skipped: int) -> dict[str, float]:

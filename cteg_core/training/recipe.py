@@ -134,7 +134,7 @@ def _emotion_head(
         scores_of_it = dict(given.info.metrics.get("emotion_head") or {})
         return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it)
     kept = out / "emotion-head.safetensors"
-    trained = _kept_head(kept)
+    trained = kept_head(kept)
     if trained is None:
         if text is None:
             raise ValueError(
@@ -142,7 +142,7 @@ def _emotion_head(
                 "or a checkpoint whose head to take with --emotion-head."
             )
         trained = _trained_head(text, out, encoder, report)
-        _keep_head(kept, trained)
+        keep_head(kept, trained)
     report(f"emotion head: {trained.scores}")
     return trained
 
@@ -166,14 +166,15 @@ def _trained_head(text: Path, out: Path, encoder: Callable[[], TextEncoder], rep
     )
 
 
-def _keep_head(path: Path, trained: TrainedEmotionHead) -> None:
+def keep_head(path: Path, trained: TrainedEmotionHead) -> None:
+    """Write a trained head with its thresholds and scores; the file appears whole or not at all."""
     tensors = {f"head.{name}": value for name, value in trained.head.state_dict().items()}
     partial = path.with_name(path.name + ".partial")
     save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata={"scores": json.dumps(trained.scores)})
     partial.replace(path)
 
 
-def _kept_head(path: Path) -> TrainedEmotionHead | None:
+def kept_head(path: Path) -> TrainedEmotionHead | None:
     """Return the head that the run has trained; None where there is none, raises ValueError where it is damaged."""
     if not path.is_file():
         return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from cteg_core.__main__ import main
 from cteg_core.affect import LABEL_AFFECT, expected_affect
@@ -248,6 +251,58 @@ def test_a_damaged_corpus_is_refused_with_a_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             CorpusReader(damaged(name, content))
+
+
+def with_number(name: str, index: int, value: float) -> Callable[[dict[str, np.ndarray]], None]:
+    """A change of a shard: another number at ``index`` of an array."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name][index] = value
+
+    return change
+
+
+def without_last(name: str) -> Callable[[dict[str, np.ndarray]], None]:
+    """A change of a shard: an array that is one short."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name] = arrays[name][:-1].copy()
+
+    return change
+
+
+def read_whole(folder: Path) -> None:
+    """Read every performance of a corpus."""
+    reader = CorpusReader(folder)
+    for index in range(len(reader)):
+        reader[index]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (with_number("lines", 1, 99), "is damaged: its item 1 names a line that lines.jsonl does not hold"),
+        (with_number("lines", 0, -1), "is damaged: its item 0 names a line"),
+        (with_number("emotions", 2, np.nan), "is damaged: its item 2 has an emotion that is not finite"),
+        (with_number("frames", -1, np.nan), "is damaged: its item 2 has a frame that is not finite"),
+        (with_number("speech", 0, np.inf), "is damaged: its item 0 has a speech plan that is not finite"),
+        (with_number("offsets", 1, 0), "is damaged: its item 0 has no frames"),
+        (with_number("offsets", 3, 1 << 40), "its offsets do not divide its frames"),
+        (without_last("settles"), "its settles end before or behind its item 2"),
+    ],
+)
+def test_a_bad_item_is_named_with_its_shard(
+    tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], sentence: str
+) -> None:
+    synthesise_corpus(LINES, tmp_path, 2, seed=1, shard_items=3)
+    path = tmp_path / "shard-00001.safetensors"
+    with safe_open(path, framework="numpy") as shard:
+        metadata = shard.metadata()
+    arrays = load_file(path)
+    change(arrays)
+    save_file(arrays, path, metadata=metadata)
+    with pytest.raises(ValueError, match=f"{path}.*{sentence}"):
+        read_whole(tmp_path)
 
 
 def test_the_command_writes_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

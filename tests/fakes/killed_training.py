@@ -2,7 +2,8 @@
 
 Each attempt, a row of a JSON list, is a child process that goes on with the run in the folder RUN and dies by SIGKILL:
 ``["after", seconds]`` so long after it has opened its log, or ``[place, n]`` when it comes to a place of
-:func:`arrange_death` for the nth time; ``["never", 0]`` lets it end. Prints, for each, how the child ended, the last step in its log, and the step saved.
+:func:`arrange_death` for the nth time; ``["never", 0]`` lets it end. Prints, for each, how the child ended, the
+last step in its log, and the step saved.
 """
 
 from __future__ import annotations
