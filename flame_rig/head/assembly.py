@@ -12,17 +12,17 @@ from flame_rig.flame_model import JOINT_NAMES, FlameModel, validated
 from flame_rig.head import landmarks as lm
 from flame_rig.head.colours import MATERIAL_INDEX, MATERIALS, skin_colors
 from flame_rig.head.ears import ears
-from flame_rig.head.expression_tables import JAW_OPEN_CORRECTIVE
 from flame_rig.head.expressions import jaw_weight
 from flame_rig.head.grid import SkinGrid, SkinPoints, skin_grid
 from flame_rig.head.hair import hair
+from flame_rig.head.jaw import CORRECTIVE_ENTRIES, jaw_correctives, lip_seal, lips_parted_by_tongue
 from flame_rig.head.loft import BOTTOM, TOP
 from flame_rig.head.numerics import Array, smoothstep
 from flame_rig.head.on_skin import SkinStates, brows, lashes, lid_rims, mouth_lining
 from flame_rig.head.part import Part, joined
-from flame_rig.head.skin import lip_seal, skin_positions
+from flame_rig.head.skin import skin_positions
 from flame_rig.head.solids import EYE_EQUATOR, eyeball, teeth, tongue
-from flame_rig.spaces import CTEG_HEAD_1, JAW_OPEN_RADIANS, RESERVED_NAME
+from flame_rig.spaces import CTEG_HEAD_1, RESERVED_NAME
 
 METRES_PER_UNIT: Final = 0.01
 _SEAL, _TONGUE = "mouthClose", "tongueOut"
@@ -44,9 +44,6 @@ def build_head() -> FlameModel:
         for start, part in zip(starts, parts, strict=False)
         for polygon in part.polygons
     )
-    corrective = np.concatenate(
-        [np.zeros_like(part.vertices) if part.jaw_corrective is None else part.jaw_corrective for part in parts]
-    )
     return validated(
         FlameModel(
             name="CTEG head",
@@ -54,8 +51,8 @@ def build_head() -> FlameModel:
             v_template=template,
             faces=_triangles(polygons),
             shapedirs=np.zeros((len(template), 3, 0)),
-            exprdirs=_expression_basis(parts) * METRES_PER_UNIT,
-            posedirs=_pose_basis(corrective) * METRES_PER_UNIT,
+            exprdirs=_stacked(parts, CTEG_HEAD_1.names) * METRES_PER_UNIT,
+            posedirs=_pose_basis(parts) * METRES_PER_UNIT,
             joint_regressor=_joint_regressor(parts, starts),
             weights=np.concatenate([part.weights for part in parts]),
             parents=np.array([-1, 0, 1, 1, 1], dtype=np.int64),
@@ -76,10 +73,12 @@ def build_head() -> FlameModel:
 def _parts() -> list[Part]:
     grid = skin_grid()
     rest = skin_positions(grid.points)
-    opened = skin_positions(grid.points, JAW_OPEN_CORRECTIVE)
+    correctives = jaw_correctives(grid)
     states: SkinStates = {None: rest}
     states |= {name: skin_positions(grid.points, name) for name in _SKIN_SHAPES}
-    states[_SEAL] = rest + lip_seal(grid, opened - rest, JAW_OPEN_RADIANS)
+    states |= {name: rest + delta for name, delta in correctives.items()}
+    states[_TONGUE] = lips_parted_by_tongue(grid)
+    states[_SEAL] = rest + lip_seal(grid, correctives)
     weights = _skin_weights(grid.points)
     skin = Part(
         name="skin",
@@ -90,14 +89,13 @@ def _parts() -> list[Part]:
         colors=skin_colors(grid.points, rest),
         weights=weights,
         deltas={name: positions - rest for name, positions in states.items() if name is not None},
-        jaw_corrective=opened - rest,
     )
     return [
         skin,
-        joined("lid rims", lid_rims(grid, states, opened, weights)),
-        joined("lashes", lashes(grid, states, opened, weights)),
-        joined("brows", brows(_SKIN_SHAPES, JAW_OPEN_CORRECTIVE)),
-        joined("mouth", mouth_lining(grid, states, opened, weights)),
+        joined("lid rims", lid_rims(grid, states, weights)),
+        joined("lashes", lashes(grid, states, weights)),
+        joined("brows", brows(_SKIN_SHAPES)),
+        joined("mouth", mouth_lining(grid, states, weights)),
         teeth(upper=True),
         teeth(upper=False),
         tongue(),
@@ -116,28 +114,27 @@ def _skin_weights(points: SkinPoints) -> Array:
     return np.stack([(1 - jaw) * (1 - head), (1 - jaw) * head, jaw, zero, zero], axis=-1)
 
 
-def _expression_basis(parts: list[Part]) -> Array:
-    """Return ``[V, 3, 50]`` in centimetres; the reserved component moves nothing."""
-    basis = np.zeros((sum(len(part.vertices) for part in parts), 3, len(CTEG_HEAD_1.names)))
+def _stacked(parts: list[Part], names: tuple[str, ...]) -> Array:
+    """Return the parts' deltas ``[V, 3, len(names)]`` in centimetres; a name that no part knows moves nothing."""
+    basis = np.zeros((sum(len(part.vertices) for part in parts), 3, len(names)))
     start = 0
     for part in parts:
         end = start + len(part.vertices)
-        for name, delta in part.deltas.items():
-            basis[start:end, :, CTEG_HEAD_1.index(name)] = delta
+        for column, name in enumerate(names):
+            if name in part.deltas:
+                basis[start:end, :, column] = part.deltas[name]
         start = end
     return basis
 
 
-def _pose_basis(corrective: Array) -> Array:
-    """Return ``[V, 3, 36]`` that adds ``corrective`` at a fully opened jaw.
-
-    A pitch R has -sin in entry (1, 2) and +sin in entry (2, 1) of R - I; each carries half.
-    """
-    basis = np.zeros((len(corrective), 3, 9 * (len(JOINT_NAMES) - 1)))
+def _pose_basis(parts: list[Part]) -> Array:
+    """Return ``[V, 3, 36]``: the jaw's correctives on the entries of its R - I."""
+    correctives = _stacked(parts, tuple(CORRECTIVE_ENTRIES))
+    basis = np.zeros((len(correctives), 3, 9 * (len(JOINT_NAMES) - 1)))
     jaw = 9 * (JOINT_NAMES.index("jaw") - 1)
-    half = corrective / (2.0 * np.sin(JAW_OPEN_RADIANS))
-    basis[:, :, jaw + 5] = -half
-    basis[:, :, jaw + 7] = half
+    for number, entries in enumerate(CORRECTIVE_ENTRIES.values()):
+        for row, column, full in entries:
+            basis[:, :, jaw + 3 * row + column] += correctives[:, :, number] / full
     return basis
 
 

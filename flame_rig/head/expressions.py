@@ -11,7 +11,7 @@ import numpy as np
 from flame_rig.head import landmarks as lm
 from flame_rig.head.expression_tables import LID_MOVES, PUSHES, LidMove
 from flame_rig.head.grid import SkinPoints
-from flame_rig.head.lids import LOWER_OPENING, UPPER_OPENING
+from flame_rig.head.lids import LOWER_OPENING, UPPER_OPENING, Lids
 from flame_rig.head.numerics import Array, gaussian, smoothstep
 from flame_rig.head.relief import nasolabial_groove
 
@@ -34,15 +34,6 @@ class Offset:
     def scaled(self, factor: Array) -> Offset:
         """Return the move times a factor ``[N]``."""
         return Offset(self.out * factor, self.up * factor, self.forward * factor, self.left * factor)
-
-
-@dataclass(frozen=True)
-class Lids:
-    """The lids' openings and closure at every skin point, ``[N]``."""
-
-    upper: Array
-    lower: Array
-    blink: Array
 
 
 def _offset(points: SkinPoints, **moves: Array) -> Offset:
@@ -70,7 +61,10 @@ def expression_offset(points: SkinPoints, shape: str | None) -> Offset:
     ax, y = np.abs(points.x), points.height
     total = _offset(points)
     for push in PUSHES.get(base, ()):
-        bell = gaussian(ax, y, push.at, push.size)
+        width, height = push.size
+        widths = np.where(ax > push.at[0], push.beyond or width, width)
+        heights = np.where(y < push.at[1], push.below or height, height)
+        bell = gaussian(ax, y, push.at, (widths, heights))
         if push.lips:
             bell = bell * (np.sign(points.mouth_side) == push.lips)
         total = total + _offset(points, out=push.out * bell, up=push.up * bell, forward=push.forward * bell)
@@ -88,6 +82,8 @@ def expression_lids(points: SkinPoints, shape: str | None) -> Lids:
         upper=UPPER_OPENING + move.upper * here,
         lower=LOWER_OPENING + move.lower * here,
         blink=move.blink * here,
+        upper_out=move.upper_out * here,
+        lower_out=move.lower_out * here,
     )
 
 
@@ -147,17 +143,17 @@ def _roll_lower(points: SkinPoints) -> Offset:
     below = lm.LIP_LINE - points.height
     bell = np.exp(-((below / 0.8) ** 2)) * np.exp(-((points.x / 2.4) ** 4))
     band = np.where(points.mouth_side < 0, bell, 0.0)
-    return _offset(points, up=0.42 * band * np.clip(below / 0.5, 0.0, 1.0), forward=-0.52 * band)
+    return _offset(points, up=0.42 * band * np.clip(below / 0.5, 0.0, 1.0), forward=-0.44 * band)
 
 
 def _roll_upper(points: SkinPoints) -> Offset:
     above = points.height - lm.LIP_LINE
     bell = np.exp(-((above / 0.75) ** 2)) * np.exp(-((points.x / 2.4) ** 4))
     band = np.where(points.mouth_side > 0, bell, 0.0)
-    return _offset(points, up=-0.32 * band * np.clip(above / 0.5, 0.0, 1.0), forward=-0.46 * band)
+    return _offset(points, up=-0.32 * band * np.clip(above / 0.5, 0.0, 1.0), forward=-0.40 * band)
 
 
-def _flat_topped(points: SkinPoints, side: int, height: float, flat: float) -> Array:
+def flat_topped(points: SkinPoints, side: int, height: float, flat: float) -> Array:
     """Return a bell on one lip that is flat across the middle ``flat`` centimetres of each half."""
     lateral: Array = np.exp(-((np.maximum(np.abs(points.x) - flat, 0.0) / 1.35) ** 2))
     bell: Array = np.exp(-(((points.height - lm.LIP_LINE) / height) ** 2)) * lateral
@@ -165,12 +161,12 @@ def _flat_topped(points: SkinPoints, side: int, height: float, flat: float) -> A
 
 
 def _lower_down(points: SkinPoints) -> Offset:
-    bell = _flat_topped(points, -1, 1.35, 0.6)
+    bell = flat_topped(points, -1, 1.35, 0.6)
     return _offset(points, up=-0.66 * bell, forward=-0.06 * bell)
 
 
 def _upper_up(points: SkinPoints) -> Offset:
-    bell = _flat_topped(points, 1, 1.3, 0.7)
+    bell = flat_topped(points, 1, 1.3, 0.7)
     return _offset(points, up=0.60 * bell, forward=0.05 * bell)
 
 

@@ -13,7 +13,7 @@ EYE_LINE: Final = 0.0
 EYE_X: Final = 3.25
 EYE_Z: Final = 6.08
 EYE_RADIUS: Final = 2.24
-LID_RADIUS: Final = EYE_RADIUS + 0.22
+LID_RADIUS: Final = EYE_RADIUS + 0.26
 INNER_CANTHUS_X: Final = 1.32
 OUTER_CANTHUS_X: Final = 5.24
 

@@ -69,7 +69,7 @@ def loft(theta: Array, height: Array) -> Array:
 
 
 def outside(points: Array) -> NDArray[np.bool_]:
-    """Return which of points ``[..., 3]`` lie outside the bare head; its rings are taken as level, as the cranium's are."""
+    """Return which of points ``[..., 3]`` lie outside the bare head, whose rings are taken as level."""
     x, y, z = np.moveaxis(points, -1, 0)
     centre = _centre(y)
     in_front = z >= centre

@@ -17,7 +17,7 @@ def smoothstep(low: float, high: float, x: ArrayLike) -> Array:
     return t * t * (3.0 - 2.0 * t)
 
 
-def gaussian(x: Array, y: Array, at: tuple[float, float], size: tuple[float, float]) -> Array:
+def gaussian(x: Array, y: Array, at: tuple[float, float], size: tuple[Array | float, Array | float]) -> Array:
     """Return exp(-((x - x0) / sx)^2 - ((y - y0) / sy)^2)."""
     bell: Array = np.exp(-(((x - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
     return bell

@@ -19,7 +19,7 @@ from flame_rig.head.part import Part, grid_uv
 from flame_rig.head.skin import skin_positions
 
 SkinStates = dict[str | None, Array]
-"""The skin's positions ``[N, 3]`` at rest (None) and under each shape that moves it."""
+"""The skin's positions ``[N, 3]`` at rest (None), and under each shape and corrective that moves it."""
 
 _SIDES: Final = ((0, 1), (1, -1))
 
@@ -28,7 +28,6 @@ def _following(
     name: str,
     material: str,
     layers: dict[str | None, Array],
-    jaw_corrective: Array,
     polygons: list[tuple[int, ...]],
     shape: tuple[int, int],
     weights: Array,
@@ -44,7 +43,6 @@ def _following(
         colors=plain(material, len(rest)) if colors is None else colors,
         weights=weights,
         deltas={key: positions - rest for key, positions in layers.items() if key is not None},
-        jaw_corrective=jaw_corrective - rest,
     )
 
 
@@ -58,7 +56,7 @@ def _rim(edge: Array, side: int) -> Array:
     return np.concatenate([edge, edge + 0.10 * inward, edge + 0.45 * inward])
 
 
-def lid_rims(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+def lid_rims(grid: SkinGrid, states: SkinStates, skin_weights: Array) -> list[Part]:
     """Return the thickness of the four lids: strips from each edge towards the eyeball's centre."""
     parts = []
     for eye, side in _SIDES:
@@ -67,9 +65,7 @@ def lid_rims(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Ar
             polygons = strip_polygons(3, len(ids), flip=upper == (side > 0))
             layers = {key: _rim(skin[ids], side) for key, skin in states.items()}
             weights = np.tile(skin_weights[ids], (3, 1))
-            parts.append(
-                _following("lid rims", "lid rim", layers, _rim(opened[ids], side), polygons, (3, len(ids)), weights)
-            )
+            parts.append(_following("lid rims", "lid rim", layers, polygons, (3, len(ids)), weights))
     return parts
 
 
@@ -86,7 +82,7 @@ def _lash_strip(edge: Array, side: int) -> Array:
     )
 
 
-def lashes(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+def lashes(grid: SkinGrid, states: SkinStates, skin_weights: Array) -> list[Part]:
     """Return the upper lashes."""
     parts = []
     for eye, side in _SIDES:
@@ -94,8 +90,7 @@ def lashes(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Arra
         polygons = strip_polygons(3, len(ids), flip=side > 0)
         layers = {key: _lash_strip(skin[ids], side) for key, skin in states.items()}
         weights = np.tile(skin_weights[ids], (3, 1))
-        strip = _lash_strip(opened[ids], side)
-        parts.append(_following("lashes", "lashes", layers, strip, polygons, (3, len(ids)), weights))
+        parts.append(_following("lashes", "lashes", layers, polygons, (3, len(ids)), weights))
     return parts
 
 
@@ -121,7 +116,7 @@ def _brow_points(side: int) -> tuple[SkinPoints, Array]:
     return SkinPoints(theta, height, above, above), normal * thickness[:, None]
 
 
-def brows(shapes: tuple[str, ...], jaw_shape: str) -> list[Part]:
+def brows(shapes: tuple[str, ...]) -> list[Part]:
     """Return the brows: strips that take their own places on the skin under each shape."""
     parts = []
     for _, side in _SIDES:
@@ -130,9 +125,8 @@ def brows(shapes: tuple[str, ...], jaw_shape: str) -> list[Part]:
         polygons = strip_polygons(_BROW_ROWS, _BROW_COLUMNS, flip=side < 0)
         weights = np.zeros((len(offset), 5))
         weights[:, 1] = 1.0
-        opened = skin_positions(points, jaw_shape) + offset
         shape = (_BROW_ROWS, _BROW_COLUMNS)
-        parts.append(_following("brows", "brows", layers, opened, polygons, shape, weights))
+        parts.append(_following("brows", "brows", layers, polygons, shape, weights))
     return parts
 
 
@@ -154,7 +148,7 @@ def _lining(skin: Array, edge: NDArray[np.int64], direction: int) -> Array:
     return np.concatenate(rings)
 
 
-def mouth_lining(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights: Array) -> list[Part]:
+def mouth_lining(grid: SkinGrid, states: SkinStates, skin_weights: Array) -> list[Part]:
     """Return the inside of the mouth: rings going back from both lips, joined at the back."""
 
     def both(skin: Array) -> Array:
@@ -173,4 +167,4 @@ def mouth_lining(grid: SkinGrid, states: SkinStates, opened: Array, skin_weights
     depth = np.repeat(np.array(_LINING_BACK) / _LINING_BACK[-1], columns)
     colors = mixed(np.tile(MOUTH_FRONT, (2 * half, 1)), MOUTH_BACK, np.sqrt(np.tile(depth, 2)))
     layers = {key: both(skin) for key, skin in states.items()}
-    return [_following("mouth", "mouth", layers, both(opened), polygons, (2 * rings, columns), weights, colors)]
+    return [_following("mouth", "mouth", layers, polygons, (2 * rings, columns), weights, colors)]

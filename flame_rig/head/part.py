@@ -22,8 +22,8 @@ class Part:
         uv: ``[N, 2]`` in [0, 1].
         colors: ``[N, 3]`` linear RGB.
         weights: ``[N, 5]`` skinning weights in the order of ``flame_model.JOINT_NAMES``.
-        deltas: shape name to ``[N, 3]``; shapes that leave the part alone are left out.
-        jaw_corrective: ``[N, 3]`` added at a fully opened jaw, or None.
+        deltas: shape name to ``[N, 3]``, the jaw's correctives among them; those that leave the part alone are
+            left out.
     """
 
     name: str
@@ -34,7 +34,6 @@ class Part:
     colors: Array
     weights: Array
     deltas: dict[str, Array] = field(default_factory=dict)
-    jaw_corrective: Array | None = None
 
 
 def grid_uv(rows: int, columns: int) -> Array:
@@ -58,9 +57,6 @@ def joined(name: str, parts: list[Part]) -> Part:
         shape: np.concatenate([part.deltas.get(shape, np.zeros_like(part.vertices)) for part in parts])
         for shape in names
     }
-    correctives = [
-        np.zeros_like(part.vertices) if part.jaw_corrective is None else part.jaw_corrective for part in parts
-    ]
     return Part(
         name=name,
         material=parts[0].material,
@@ -74,5 +70,4 @@ def joined(name: str, parts: list[Part]) -> Part:
         colors=np.concatenate([part.colors for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
         deltas=deltas,
-        jaw_corrective=np.concatenate(correctives),
     )

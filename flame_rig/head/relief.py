@@ -16,9 +16,9 @@ from flame_rig.head.numerics import Array, Pchip, gaussian, smooth_max, smoothst
 
 # depth, (|x|, y), (width, height)
 _SKULL: Final = (
-    (-0.95, (lm.EYE_X + 0.1, 0.25), (2.3, 1.75)),  # eye socket
+    (-0.72, (lm.EYE_X + 0.1, 0.25), (2.3, 1.75)),  # eye socket
     (0.50, (3.3, -2.05), (1.8, 0.75)),  # below the lower lid
-    (-0.22, (3.4, 1.95), (1.8, 0.45)),  # above the upper lid
+    (-0.08, (3.4, 1.95), (1.8, 0.45)),  # above the upper lid
     (0.75, (6.0, -0.5), (1.1, 1.9)),  # outer rim of the socket
     (-0.35, (1.0, 0.4), (0.55, 1.3)),  # beside the root of the nose
     (0.55, (4.3, -2.6), (1.9, 1.5)),  # cheekbone
@@ -109,5 +109,5 @@ def over_lid_sphere(positions: Array) -> Array:
         dome = np.where(q < 0.85, np.sqrt(np.maximum(1 - q * q, 0.0)), 0.5268 - 1.6136 * (q - 0.85))
         sphere = lm.EYE_Z + lm.LID_RADIUS * dome - 5.0 * smoothstep(0.98, 1.30, q)
         # blended wider below, where a ledge would look like a bag under the eye
-        z = smooth_max(sphere, z, 0.60 + 0.8 * smoothstep(0.5, 1.6, -dy))
+        z = smooth_max(sphere, z, 0.60 + 0.8 * smoothstep(0.5, 1.6, -dy) + 0.4 * smoothstep(0.8, 1.8, dy))
     return z

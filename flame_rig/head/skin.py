@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from flame_rig.head import landmarks as lm
-from flame_rig.head.expressions import expression_lids, expression_offset, jaw_weight, rest_offset
-from flame_rig.head.grid import SkinGrid, SkinPoints
-from flame_rig.head.lids import lid_shift
+from flame_rig.head.expressions import expression_lids, expression_offset, rest_offset
+from flame_rig.head.grid import SkinPoints
+from flame_rig.head.lids import lid_shift, lid_stand
 from flame_rig.head.loft import BOTTOM, TOP, half_width, loft
 from flame_rig.head.numerics import Array, smoothstep
 from flame_rig.head.relief import over_lid_sphere, skull_relief, travelling_relief
@@ -26,7 +26,7 @@ def skin_positions(points: SkinPoints, shape: str | None = None) -> Array:
     cosine = np.cos(points.theta)
     front = smoothstep(0.05, 0.45, cosine)
     x = points.x + front * (moved.out * np.sign(points.x) + moved.left)
-    rise = moved.up + lid_shift(points, lids.upper, lids.lower, lids.blink)
+    rise = moved.up + lid_shift(points, lids)
     height = np.clip(points.height + front * rise, BOTTOM, TOP)
     sine = np.clip(x / half_width(height), -1.0, 1.0)
     turned = np.where(cosine > 0.02, np.arcsin(sine), points.theta)
@@ -36,7 +36,7 @@ def skin_positions(points: SkinPoints, shape: str | None = None) -> Array:
     relief = skull_relief(positions[:, 0], height) + travelling_relief(points) + moved.forward
     positions[:, 2] += facing * relief
     positions[:, 2] = np.where(cosine > 0.15, over_lid_sphere(positions), positions[:, 2])
-    positions[:, 2] -= _lid_crease(points)
+    positions[:, 2] += lid_stand(points, lids) - _lid_crease(points)
     return positions
 
 
@@ -46,40 +46,3 @@ def _lid_crease(points: SkinPoints) -> Array:
     along = along * (1 - smoothstep(lm.OUTER_CANTHUS_X - 0.4, lm.OUTER_CANTHUS_X + 0.3, ax))
     bell = np.exp(-(((points.height - lm.EYE_LINE - _CREASE_ABOVE_LID) / 0.13) ** 2))
     return np.where(points.eye_side > 0, 0.10 * bell * along, 0.0)
-
-
-def turn_jaw(positions: Array, weight: Array, pitch: float) -> Array:
-    """Return positions ``[N, 3]`` skinned to a jaw turned by ``pitch`` radians about its hinge."""
-    hinge: Array = np.array(lm.JAW_HINGE, dtype=np.float64)
-    blended = np.eye(3) + weight[:, None, None] * (_pitch(pitch) - np.eye(3))
-    skinned: Array = hinge + np.einsum("nrc,nc->nr", blended, positions - hinge)
-    return skinned
-
-
-def turn_jaw_back(offsets: Array, weight: Array, pitch: float) -> Array:
-    """Return the offsets ``[N, 3]`` before skinning that become ``offsets`` after ``turn_jaw``."""
-    blended = np.eye(3) + weight[:, None, None] * (_pitch(pitch) - np.eye(3))
-    return np.asarray(np.linalg.solve(blended, offsets[:, :, None])[:, :, 0], dtype=np.float64)
-
-
-def _pitch(angle: float) -> Array:
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]])
-
-
-def lip_seal(grid: SkinGrid, corrective: Array, pitch: float) -> Array:
-    """Return the offsets ``[N, 3]`` before skinning that close the lips at a jaw pitch.
-
-    Args:
-        corrective: what the pose corrective adds to the skin at that pitch.
-        pitch: radians.
-    """
-    points = grid.points
-    weight = jaw_weight(points)
-    opened = turn_jaw(skin_positions(points) + corrective, weight, pitch)
-    gap = opened[grid.upper_lip] - opened[grid.lower_lip]
-    along = points.x[grid.upper_lip]
-    spread = np.stack([np.interp(points.x, along, gap[:, axis], left=0.0, right=0.0) for axis in range(3)], axis=-1)
-    fade = np.exp(-((np.abs(points.height - lm.LIP_LINE) / 1.7) ** 1.6)) * (np.cos(points.theta) > 0.3)
-    share = np.where(points.mouth_side < 0, 0.78, -0.22)
-    return turn_jaw_back(spread * (share * fade)[:, None], weight, pitch)

@@ -9,6 +9,7 @@ import numpy as np
 from flame_rig.head import colours
 from flame_rig.head import landmarks as lm
 from flame_rig.head.grid import fan_polygons, strip_polygons
+from flame_rig.head.jaw import with_tongue_out
 from flame_rig.head.numerics import Array, smoothstep
 from flame_rig.head.part import Part, grid_uv, rigid_weights
 
@@ -78,7 +79,7 @@ def teeth(upper: bool) -> Part:
     """Return a row of teeth: one strip, its joints pressed in between teeth."""
     columns = 81
     x = np.linspace(-_ARCH_HALF_WIDTH, _ARCH_HALF_WIDTH, columns)
-    arch = (8.02 if upper else 7.72) - 0.13 * x**2 - 0.004 * x**4
+    arch = (7.86 if upper else 7.58) - 0.13 * x**2 - 0.004 * x**4
     phase = np.abs((x / _TOOTH_WIDTH) % 1.0 - 0.5) * 2.0
     from_joint = 1.0 - phase if upper else phase
     bulge = 0.10 * (1 - (1 - from_joint) ** 4)
@@ -102,24 +103,34 @@ def teeth(upper: bool) -> Part:
         uv=grid_uv(len(rows), columns),
         colors=colours.plain("teeth", len(vertices)),
         weights=rigid_weights(len(vertices), NECK if upper else JAW),
-        deltas={} if upper else {"jawForward": np.tile((0.0, 0.0, 0.7), (len(vertices), 1))},
+        deltas={} if upper else _with_the_jaw(vertices),
     )
 
 
+def _with_the_jaw(vertices: Array) -> dict[str, Array]:
+    """Return how the shapes that move the jaw without its joint move what is fixed to it."""
+    return {
+        "jawForward": np.tile((0.0, 0.0, 0.7), (len(vertices), 1)),
+        "tongueOut": with_tongue_out(vertices, np.ones(len(vertices))) - vertices,
+    }
+
+
 def tongue() -> Part:
-    """Return the tongue; ``tongueOut`` slides its tip out over the lower lip."""
+    """Return the tongue; ``tongueOut`` flattens it and slides its tip out between the teeth, over the lower lip."""
     polar, azimuth, polygons = capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
-    centre, radii = np.array((0.0, -7.75, 5.5)), np.array((1.9, 0.72, 1.9))
+    centre, radii = np.array((0.0, -7.75, 5.4)), np.array((1.9, 0.72, 1.9))
     # pole at the tip
     unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
     vertices = centre + unit * radii
     vertices[:, 1] -= 0.12 * np.exp(-((vertices[:, 0] / 0.35) ** 2)) * (unit[:, 1] > 0) * unit[:, 1]
-    reach = smoothstep(4.8, 7.4, vertices[:, 2])
-    out = np.zeros_like(vertices)
-    out[:, 2] = 3.0 * reach
-    # over the lip, then hanging down in front of it
-    out[:, 1] = 1.35 * reach - 0.9 * smoothstep(8.8, 10.6, vertices[:, 2] + out[:, 2])
-    forward = np.tile((0.0, 0.0, 0.7), (len(vertices), 1))
+    reach = smoothstep(3.9, 7.3, vertices[:, 2])
+    away = vertices - centre
+    out = _with_the_jaw(vertices)["tongueOut"]
+    out[:, 0] -= 0.28 * reach * away[:, 0]
+    out[:, 2] += 4.0 * reach
+    # flat between the teeth, then over the lip, then hanging down in front of it
+    level = 1.02 * smoothstep(3.9, 6.6, vertices[:, 2]) - 0.80 * smoothstep(9.0, 11.2, vertices[:, 2] + out[:, 2]) ** 2
+    out[:, 1] += level - 0.52 * reach * away[:, 1]
     return Part(
         name="tongue",
         material="tongue",
@@ -128,5 +139,5 @@ def tongue() -> Part:
         uv=0.5 + 0.5 * unit[:, :2],
         colors=colours.plain("tongue", len(vertices)),
         weights=rigid_weights(len(vertices), JAW),
-        deltas={"tongueOut": out, "jawForward": forward},
+        deltas=_with_the_jaw(vertices) | {"tongueOut": out},
     )
