@@ -26,7 +26,7 @@ from cteg_core.metrics.motion import head_regions
 from cteg_core.metrics.paper import PaperChoices
 from cteg_core.metrics.proper import energy_score
 from cteg_core.metrics.scores import PerformanceScores, PredictionScores, performance_scores, prediction_scores
-from cteg_core.model.checkpoint import Checkpoint
+from cteg_core.model.checkpoint import Checkpoint, Scaling
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.training.batches import NO_DROPOUT, Batch, make_batch
 from flame_rig.spaces import CTEG_HEAD_1
@@ -141,6 +141,7 @@ def measure(
 def _batches(checkpoint: Checkpoint, encoder: TextEncoder, held_out: HeldOut) -> list[tuple[list[int], Batch]]:
     """Lay the lines out in batches of like length: each with its lines' numbers."""
     order = sorted(range(len(held_out.items)), key=lambda i: len(held_out.items[i].frames))
+    scaling = Scaling(checkpoint.scaling.mean.cpu(), checkpoint.scaling.deviation.cpu())
     batches = []
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
@@ -149,7 +150,7 @@ def _batches(checkpoint: Checkpoint, encoder: TextEncoder, held_out: HeldOut) ->
             [held_out.items[i] for i in chosen],
             states.last.cpu(),
             states.mask.cpu(),
-            checkpoint.scaling,
+            scaling,
             held_out.fps,
             NO_DROPOUT,
             torch.Generator().manual_seed(0),

@@ -34,28 +34,27 @@ def predict_frames(
     """Return what the network predicts for every true frame when shown those before it, ``[T, 53]`` each, normalised.
 
     Args:
-        network: in evaluation mode.
-        batch: without dropout (``training.batches.NO_DROPOUT``).
+        network: in evaluation mode, on any device.
+        batch: on the CPU, without dropout (``training.batches.NO_DROPOUT``).
         use_posterior: let the latents see the frame that is predicted: reconstruction, not prediction.
         sample: draw latents and readout noise from torch's global generator, as the official ``evaluate.py`` does;
             False takes their means.
     """
+    device = next(network.parameters()).device
     conditions = batch.conditions
+    if conditions is not None:
+        conditions = _taken(conditions, torch.arange(len(batch.gold)), device)
     if conditions is not None and not use_posterior and network.utterance_encoder is not None:
         prior = network.utterance_encoder.prior(conditions)
         drawn = prior.sample(torch.randn_like(prior.mean) if sample else None)
         conditions = replace(conditions, utterance=drawn)
     output = network(
-        batch.frames,
-        batch.markers,
-        batch.frame_mask,
-        batch.text,
-        batch.text_mask,
+        *(part.to(device) for part in (batch.frames, batch.markers, batch.frame_mask, batch.text, batch.text_mask)),
         conditions,
         use_posterior=use_posterior,
         sample=sample,
     )
-    return _rows(output.frames, batch.mask)
+    return _rows(output.frames.cpu(), batch.mask)
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def perform_batch(network: CtegNetwork, batch: Batch, numbers: list[int], plan: 
     A take ends when the stop head says so, not before the plan's last sound and at most a second after the truth.
 
     Args:
-        network: in evaluation mode; its expression attention must be one that can be cached.
-        batch: without dropout.
+        network: in evaluation mode, on any device; its expression attention must be one that can be cached.
+        batch: on the CPU, without dropout.
         numbers: the B lines' numbers, which with the seed choose the draws.
         plan: how many and how.
 
@@ -126,7 +125,7 @@ def perform_batch(network: CtegNetwork, batch: Batch, numbers: list[int], plan: 
 
 
 def _rows(frames: Tensor, mask: Tensor) -> list[Frames]:
-    return [one[kept].float().cpu().numpy() for one, kept in zip(frames, mask, strict=True)]
+    return [one[kept].float().numpy() for one, kept in zip(frames, mask, strict=True)]
 
 
 def _seed(seed: int, number: int, take: int) -> int:
