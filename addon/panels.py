@@ -1,7 +1,8 @@
 """The sidebar tab. It shows and asks; what happens is elsewhere."""
 
 import textwrap
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import bpy
 
@@ -76,7 +77,14 @@ def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         return
     column = layout.column(align=True)
     column.alert = outcome.failed
+    draw_sentences(column, context, outcome.sentences, "ERROR" if outcome.failed else "INFO")
+
+
+def draw_sentences(
+    column: bpy.types.UILayout, context: bpy.types.Context, sentences: Iterable[str], icon: Literal["ERROR", "INFO"]
+) -> None:
+    """Show sentences broken into lines as wide as the sidebar, each behind an icon."""
     letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
-    for sentence in outcome.sentences:
+    for sentence in sentences:
         for number, line in enumerate(textwrap.wrap(sentence, max(20, letters - 4))):
-            column.label(text=line, icon="BLANK1" if number else "ERROR" if outcome.failed else "INFO")
+            column.label(text=line, icon="BLANK1" if number else icon)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import command, jobs, operators, panels, performance, preferences, properties
+from . import character_panel, command, jobs, operators, panels, performance, preferences, properties
 
 _CLASSES: Final = (
     preferences.CTEG_preferences,
@@ -15,6 +15,7 @@ _CLASSES: Final = (
     *operators.CLASSES,
     panels.CTEG_PT_line,
     panels.CTEG_PT_head,
+    character_panel.CTEG_PT_character,
 )
 
 _command: Any = None

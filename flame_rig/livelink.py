@@ -111,6 +111,9 @@ def livelink_take(frames: ArrayLike, source_fps: float, fps: float = DEFAULT_FPS
         angles[:, ANGLES.index(f"{part}Pitch")] = eyes[:, eye, 0]
         angles[:, ANGLES.index(f"{part}Yaw")] = eyes[:, eye, 1]
     values = resample_values(np.hstack([weights, angles]), source_fps, fps)
+    # Between a frame with the jaw to the left and one to the right both shapes would be set.
+    jaw = [ARKIT_SHAPES.index(shape) for shape in ("jawLeft", "jawRight")]
+    values[:, jaw] -= values[:, jaw].min(axis=1, keepdims=True)
     return LiveLinkTake(values[:, : len(ARKIT_SHAPES)], values[:, len(ARKIT_SHAPES) :], fps)
 
 

@@ -92,6 +92,14 @@ class TestClips:
         assert (take.fps, len(take.weights)) == (60, 61)
         np.testing.assert_allclose(take.weights[:, JAW_OPEN], np.linspace(0, 1, 61), atol=1e-6)
 
+    def test_the_jaw_is_never_on_both_sides_at_once(self) -> None:
+        weights = np.zeros((2, 52))
+        weights[[0, 1], [ARKIT_SHAPES.index("jawLeft"), ARKIT_SHAPES.index("jawRight")]] = 0.4, 0.8
+        take = livelink_take(frames_from_arkit(weights), 30)
+        left, right = (take.weights[:, ARKIT_SHAPES.index(shape)] for shape in ("jawLeft", "jawRight"))
+        np.testing.assert_allclose(left - right, [0.4, -0.2, -0.8], atol=1e-6)
+        assert not np.minimum(left, right).any()
+
     def test_eyes_turn_with_the_gaze(self) -> None:
         weights = np.zeros((1, 52))
         weights[0, [ARKIT_SHAPES.index("eyeLookDownLeft"), ARKIT_SHAPES.index("eyeLookInRight")]] = 1.0

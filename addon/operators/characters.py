@@ -1,0 +1,134 @@
+"""Characters of others: registering them, making linked ones animatable, and Live Link files in and out."""
+
+from typing import Any
+
+import bpy
+from bpy_extras.io_utils import ExportHelper, ImportHelper
+
+from .. import api
+from ..characters import needs_override
+from ..rig import active_rig
+
+
+class CTEG_OT_register_character(bpy.types.Operator):
+    """Let the selected meshes with ARKit shape keys (head, teeth, lashes, brows) perform as one character"""
+
+    bl_idname = "cteg.register_character"
+    bl_label = "Register Selected as Character"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not any(thing.type == "MESH" for thing in context.selected_objects):
+            cls.poll_message_set("Select the meshes of a character first")
+            return False
+        return True
+
+    def execute(self, context):  # type: ignore[no-untyped-def]
+        try:
+            rig = api.register_character(context.selected_objects)
+        except api.CtegError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        sentence, *_ = api.report_of(rig).sentences()
+        self.report({"INFO"}, f"“{rig.name}”: {sentence}")
+        return {"FINISHED"}
+
+
+class CTEG_OT_make_animatable(bpy.types.Operator):
+    """Give a linked and overridden character shape keys of its own, which can be animated"""
+
+    bl_idname = "cteg.make_animatable"
+    bl_label = "Make Animatable"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        rig = active_rig(context)
+        if rig is None or not needs_override(rig):
+            cls.poll_message_set("Only an overridden character whose shape keys are still linked needs this")
+            return False
+        return True
+
+    def execute(self, context):  # type: ignore[no-untyped-def]
+        rig: Any = active_rig(context)
+        try:
+            count = api.make_animatable(rig)
+        except api.CtegError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Overrode {count} meshes of “{rig.name}”.")
+        return {"FINISHED"}
+
+
+class CTEG_OT_import_livelink(bpy.types.Operator, ImportHelper):
+    """Bake a Live Link Face recording on the active head or character, from the current frame on"""
+
+    bl_idname = "cteg.import_livelink"
+    bl_label = "Import Live Link CSV"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
+
+    filename_ext = ".csv"
+    filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if active_rig(context) is None:
+            cls.poll_message_set("Select a head or a character first")
+            return False
+        return True
+
+    def execute(self, context):  # type: ignore[no-untyped-def]
+        try:
+            take = api.import_livelink(self.filepath, to_nla=context.scene.cteg.to_nla)
+        except api.CtegError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for note in take.notes:
+            self.report({"WARNING"}, note)
+        self.report({"INFO"}, f"Frames {take.frame_start} to {take.frame_end}: “{take.actions[0].name}”.")
+        return {"FINISHED"}
+
+
+class CTEG_OT_export_livelink(bpy.types.Operator, ExportHelper):
+    """Write the take that the active head plays as a Live Link Face CSV, for other engines"""
+
+    bl_idname = "cteg.export_livelink"
+    bl_label = "Export Live Link CSV"
+
+    filename_ext = ".csv"
+    filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})  # type: ignore[valid-type]
+    fps: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Frame Rate",
+        description="Frames a second of the file; importers that do not ask assume 60",
+        default=60.0,
+        min=1.0,
+        max=240.0,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if _playing(context) is None:
+            cls.poll_message_set("The active head plays no take of CTEG")
+            return False
+        return True
+
+    def execute(self, context):  # type: ignore[no-untyped-def]
+        action: Any = _playing(context)
+        try:
+            clip = api.clip_of(action)
+            if clip is None:
+                raise api.CtegError(f"The action “{action.name}” holds no clip; only takes of CTEG can be exported.")
+            api.export_livelink(clip, self.filepath, self.fps)
+        except api.CtegError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Wrote {self.filepath}.")
+        return {"FINISHED"}
+
+
+def _playing(context: bpy.types.Context) -> bpy.types.Action | None:
+    """Return the active Action of the active head's keys."""
+    rig = active_rig(context)
+    keys = rig.mesh.data.shape_keys if rig is not None else None
+    return keys.animation_data.action if keys is not None and keys.animation_data is not None else None
