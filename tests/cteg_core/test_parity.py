@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from cteg_core.model.config import EMOAVA
 from cteg_core.model.network import END, PAD, START, CtegNetwork, TeacherForced
-from cteg_core.model.official_decoding import decode_whole_prefix
+from cteg_core.model.official_decoding import decode_official, decode_whole_prefix
 from cteg_core.training.losses import OFFICIAL_LOSS, frame_distance, kl_term
 
 DATA = Path(__file__).parent.parent / "data"
@@ -79,3 +79,9 @@ def test_serial_decoding(network: CtegNetwork, vectors: dict[str, torch.Tensor])
         frame_count=12,
     )
     torch.testing.assert_close(frames, vectors["serial_frames"], **TOLERANCE)
+
+
+def test_serial_decoding_with_the_exact_mode(network: CtegNetwork, vectors: dict[str, torch.Tensor]) -> None:
+    start, mask = vectors["start_frame"].expand(2, 53), vectors["src_mask"][:, None]
+    frames = torch.stack(list(decode_official(network, start, vectors["encoder_out"], mask, 12)), dim=1)
+    torch.testing.assert_close(frames, vectors["serial_frames"][:, 1:], **TOLERANCE)
