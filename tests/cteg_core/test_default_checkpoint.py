@@ -142,6 +142,17 @@ def test_intensity_0_is_neutral_and_1_is_more_than_a_half(generator: Generator) 
     assert half < full
 
 
+def test_guidance_leaves_a_smile_out_or_overstates_it(generator: Generator) -> None:
+    def smile(guidance: float) -> float:
+        controls = replace(SILENT, emotion=EmotionRead.of(joy=0.9), guidance=guidance)
+        clips = [performed(generator, ("It is raining again.",), seed, controls)[0] for seed in range(4)]
+        return shown(clips, "corner_height_left", "corner_height_right")
+
+    without, learned, overstated = (smile(guidance) for guidance in (0.0, 1.0, 2.0))
+    assert without < 0.5 * learned
+    assert overstated > 1.1 * learned
+
+
 def test_a_smile_goes_on_where_one_part_of_a_long_line_ends_and_the_next_begins(generator: Generator) -> None:
     controls = replace(SILENT, emotion=EmotionRead.of(joy=0.9))
     text = " ".join(["we won and I can hardly believe it"] * 6) + "."  # 48 words: three parts
