@@ -48,7 +48,14 @@ def test_heavy_modules_would_be_seen() -> None:
     assert loaded_by("sys.modules['torch'] = sys") == {"torch"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["generate", "--help"]])
+def test_performing_needs_nothing_that_only_training_does() -> None:
+    modules = "commands.serve", "commands.generate", "serving", "model_loading", "model.generator", "emoava.loading"
+    needed = loaded_by("; ".join(f"import cteg_core.{name}" for name in modules))
+    assert "torch" in needed
+    assert needed.isdisjoint({"accelerate", "tensorboardX"})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["generate", "--help"], ["train", "--help"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert (
         loaded_by(
