@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import bpy
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import addon
 from addon import api
+from addon.character_panel import CTEG_PT_character
 from addon.rig import build_rig, find_rig
 from cteg_core.clip import ExpressionClip
 from flame_rig.livelink import read_livelink
@@ -105,6 +107,17 @@ class TestOperators:
         bpy.context.view_layer.objects.active = head
         with pytest.raises(RuntimeError, match="cannot be read"):
             bpy.ops.cteg.import_livelink(filepath=str(tmp_path / "none.csv"))
+
+    def test_the_panel_shows_what_is_driven_and_what_is_not(self) -> None:
+        api.register_character(three_meshes())
+        layout = MagicMock()
+        context = MagicMock(view_layer=bpy.context.view_layer, scene=bpy.context.scene)
+        context.region.width, context.preferences.system.ui_scale = 800, 1.0
+        CTEG_PT_character.draw(MagicMock(layout=layout), context)
+        texts = [call.kwargs["text"] for call in layout.box().column().label.call_args_list]
+        assert "52 of the 52 ARKit shapes drive 60 keys." in texts
+        assert "Not driven, because they mean no ARKit shape: Head: smirk." in texts
+        assert "cteg.make_animatable" not in [call.args[0] for call in layout.operator.call_args_list]
 
     def test_make_animatable(self, tmp_path: Path) -> None:
         saved_character(tmp_path / "char.blend")
