@@ -7,6 +7,7 @@ section 3, with joints regressed from the shaped template.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ class Material:
         name: shown to the artist.
         base_color: linear RGB in [0, 1]; ignored where ``vertex_color`` is True.
         roughness, subsurface, specular, coat: as the Principled BSDF means them.
+        emission: strength of light given off in ``base_color``.
         vertex_color: take the base colour from the model's ``vertex_colors``.
     """
 
@@ -36,6 +38,7 @@ class Material:
     subsurface: float = 0.0
     specular: float = 0.5
     coat: float = 0.0
+    emission: float = 0.0
     vertex_color: bool = False
 
 
@@ -89,6 +92,7 @@ class FlameModel:
 
 _SUM_TOLERANCE: Final = 1e-5
 _SMALL_ANGLE: Final = 1e-4
+_FEW_FRAMES: Final = 4
 _FRAMES_AT_ONCE: Final = 32
 """As many as keep a FLAME head's planes in the processor's cache and its matrix products long."""
 
@@ -282,11 +286,8 @@ class ForwardModel:
         exprdirs = model.exprdirs[:, :, :expressions]
         self._name, self._parents = model.name, model.parents
         self._expressions, self._vertices, self._dtype = expressions, len(rest), dtype
+        self._bases = exprdirs, model.posedirs
         self._rest: NDArray[Any] = rest.T.ravel().astype(dtype)
-        directions = (exprdirs.transpose(2, 1, 0), model.posedirs.transpose(2, 1, 0))
-        self._directions: NDArray[Any] = np.concatenate([array.reshape(len(array), -1) for array in directions]).astype(
-            dtype
-        )
         self._weights: NDArray[Any] = np.ascontiguousarray(model.weights.T, dtype=dtype)
         self._joints = model.joint_regressor @ rest
         shifts = np.tensordot(model.joint_regressor, exprdirs, axes=1)
@@ -312,6 +313,25 @@ class ForwardModel:
             self._evaluate(coefficients[group], vectors[group], posed[group])
         return posed
 
+    @cached_property
+    def _directions(self) -> NDArray[Any]:
+        """``[E' + 9 * (J - 1), 3 * V]``: each displacement basis in planes."""
+        planes = [basis.transpose(2, 1, 0).reshape(basis.shape[2], -1) for basis in self._bases]
+        return np.concatenate(planes).astype(self._dtype)
+
+    def _displacements(self, amounts: NDArray[Any]) -> NDArray[Any]:
+        """Return what expressions and correctives add, ``[B, 3 * V]`` in planes."""
+        if len(amounts) >= _FEW_FRAMES:
+            product: NDArray[Any] = amounts @ self._directions
+            return product
+        # Laying the bases out anew would take longer than the frames.
+        split = (amounts[:, : self._expressions], amounts[:, self._expressions :])
+        first, second = (
+            basis.reshape(-1, basis.shape[2]) @ part.T for basis, part in zip(self._bases, split, strict=True)
+        )
+        moved: NDArray[Any] = (first + second).reshape(-1, 3, len(amounts))
+        return moved.transpose(2, 1, 0).reshape(len(amounts), -1)
+
     def _evaluate(
         self, coefficients: NDArray[np.float64], vectors: NDArray[np.float64], posed: NDArray[np.floating[Any]]
     ) -> None:
@@ -319,7 +339,7 @@ class ForwardModel:
         local = rotation_matrices(vectors)
         feature = (local[:, 1:] - np.eye(3)).reshape(count, -1)
         amounts = np.concatenate([coefficients, feature], axis=1).astype(self._dtype)
-        corrected = (amounts @ self._directions + self._rest).reshape(count, 3, -1)
+        corrected = (self._displacements(amounts) + self._rest).reshape(count, 3, -1)
         positions = self._joints + np.tensordot(coefficients, self._joint_shifts, axes=([1], [2]))
         rotation, translation = _joint_transforms(local, positions, self._parents)
         # [B, 12, J]: the rows of each joint's rotation, each with its part of the translation
