@@ -1,9 +1,9 @@
 """Characters of others: registering them, making linked ones animatable, and Live Link files in and out."""
 
+from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from .. import api
 from ..characters import needs_override
@@ -61,15 +61,23 @@ class CTEG_OT_make_animatable(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class CTEG_OT_import_livelink(bpy.types.Operator, ImportHelper):
+class _OnCsvFile(bpy.types.Operator):
+    """What the operators on files share: Blender asks for the file."""
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})  # type: ignore[valid-type]
+
+    def invoke(self, context, event):  # type: ignore[no-untyped-def]
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
+class CTEG_OT_import_livelink(_OnCsvFile):
     """Bake a Live Link Face recording on the active head or character, from the current frame on"""
 
     bl_idname = "cteg.import_livelink"
     bl_label = "Import Live Link CSV"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
-
-    filename_ext = ".csv"
-    filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})  # type: ignore[valid-type]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -90,14 +98,13 @@ class CTEG_OT_import_livelink(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class CTEG_OT_export_livelink(bpy.types.Operator, ExportHelper):
+class CTEG_OT_export_livelink(_OnCsvFile):
     """Write the take that the active head plays as a Live Link Face CSV, for other engines"""
 
     bl_idname = "cteg.export_livelink"
     bl_label = "Export Live Link CSV"
 
-    filename_ext = ".csv"
-    filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})  # type: ignore[valid-type]
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     fps: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Frame Rate",
         description="Frames a second of the file; importers that do not ask assume 60",
@@ -119,11 +126,12 @@ class CTEG_OT_export_livelink(bpy.types.Operator, ExportHelper):
             clip = api.clip_of(action)
             if clip is None:
                 raise api.CtegError(f"The action “{action.name}” holds no clip; only takes of CTEG can be exported.")
-            api.export_livelink(clip, self.filepath, self.fps)
+            path = Path(self.filepath).with_suffix(".csv")
+            api.export_livelink(clip, path, self.fps)
         except api.CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Wrote {self.filepath}.")
+        self.report({"INFO"}, f"Wrote {path}.")
         return {"FINISHED"}
 
 
