@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -18,11 +17,10 @@ CALLED: dict[DataKind, str] = {"corpus": "a corpus that synthesize wrote", "emoa
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train and say where the checkpoint is; return the exit status."""
+    """Train; return the exit status."""
     torch.set_num_threads(use_threads(arguments.threads))
     try:
-        config = config_of(arguments)
-        folder = _train(arguments, config)
+        _train(arguments, config_of(arguments))
     except ImportError as error:
         return _failed(
             f"Training needs {error.name}, which this Python ({sys.executable}) does not have: "
@@ -30,7 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except (OSError, ValueError) as error:
         return _failed(str(error))
-    print(f"The checkpoint is in {folder}.")
     return 0
 
 
@@ -54,7 +51,7 @@ def config_of(arguments: argparse.Namespace) -> TrainConfig:
     return replace(config, **given, bfloat16=config.bfloat16 or arguments.bfloat16)
 
 
-def _train(arguments: argparse.Namespace, config: TrainConfig) -> Path:
+def _train(arguments: argparse.Namespace, config: TrainConfig) -> None:
     # What only training needs is imported here, so that its absence can be said.
     from cteg_core.emoava.recipe import train_emoava
     from cteg_core.training.recipe import train_checkpoint
@@ -63,10 +60,11 @@ def _train(arguments: argparse.Namespace, config: TrainConfig) -> Path:
     if CONFIGURATIONS[arguments.config].data == "emoava":
         if arguments.text_encoder is None:
             raise ValueError("EmoAva's network reads bert-base-cased: name a folder of it with --text-encoder.")
-        return train_emoava(
+        train_emoava(
             arguments.data, arguments.out, config, arguments.text_encoder, _say, device=arguments.device, bar=bar
         )
-    return train_checkpoint(
+        return
+    train_checkpoint(
         text=arguments.text,
         corpus=arguments.data,
         out=arguments.out,

@@ -48,6 +48,7 @@ def train_emoava(
         ValueError: as :func:`~cteg_core.training.loop.train` says.
     """
     accelerator = accelerator_for(device)
+    report = report if accelerator.is_main_process else _nothing
     dataset = folder if is_emoava(folder) else folder / "dataset"
     mean = read_mean_frame(dataset)
     training, dev = read_split(dataset, "train"), read_split(dataset, "dev")
@@ -64,7 +65,12 @@ def train_emoava(
         record = {"source": "trained on EmoAva", "epoch": None, "training": _record(config, best, len(training))}
         write_folder(_converted(network, encoder), mean, encoder.vocabulary, out / "checkpoint", record)
     accelerator.wait_for_everyone()
+    report(f"The checkpoint is in {out / 'checkpoint'}.")
     return out / "checkpoint"
+
+
+def _nothing(line: str) -> None:
+    """Say nothing: of several processes one speaks."""
 
 
 def _converted(network: CtegNetwork, encoder: BertEncoder) -> Converted:

@@ -43,6 +43,11 @@ class BertEncoder:
         vocabulary is another's.
         """
         from transformers import BertModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        # That the folder holds more than is read is no news.
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
         missing = [name for name in (WEIGHTS_NAME, VOCABULARY_NAME) if not (folder / name).is_file()]
         if missing:

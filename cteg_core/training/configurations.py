@@ -80,6 +80,7 @@ CONFIGURATIONS: Final[Mapping[str, Configuration]] = {
             epochs=0,
             steps=60,
             batch=8,
+            rate=0.4,
             warmup=20,
             save_every=20,
             evaluate_every=20,

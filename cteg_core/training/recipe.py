@@ -95,6 +95,7 @@ def train_checkpoint(
         return TextEncoder.load(text_encoder, str(accelerator.device))
 
     accelerator = accelerator_for(device)
+    report = report if accelerator.is_main_process else _nothing
     reader = CorpusReader(corpus)
     with accelerator.main_process_first():
         emotion = _emotion_head(text, emotion_head, out, encoder, report)
@@ -116,7 +117,12 @@ def train_checkpoint(
         checkpoint = Checkpoint(info, network, emotion.head, emotion.thresholds, data.scaling)
         save_checkpoint(checkpoint, out / "checkpoint")
     accelerator.wait_for_everyone()
+    report(f"The checkpoint is in {out / 'checkpoint'}.")
     return out / "checkpoint"
+
+
+def _nothing(line: str) -> None:
+    """Say nothing: of several processes one speaks."""
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
