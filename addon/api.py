@@ -15,6 +15,7 @@ import bpy
 from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.channels import channels_of_clip
+from flame_rig.flame_file import FlameFile, FlameFileError, read_flame
 from flame_rig.flame_model import FlameModel
 from flame_rig.rig_map import Inputs
 from flame_rig.spaces import arkit_from_frames
@@ -25,7 +26,7 @@ from .characters import make_animatable, register_character, report_of, set_bone
 from .errors import CtegError
 from .exchange import clip_of_livelink, export_livelink, load_rig_map, save_rig_map
 from .jobs import JobProgress
-from .rig import Rig, RigError, active_rig, build_rig, find_rig
+from .rig import LICENCE, NOTES, READ_FROM, Rig, RigError, active_rig, build_rig, find_rig
 
 __all__ = [
     "BakedTake",
@@ -63,18 +64,50 @@ _NAME_BYTES: Final = 48
 """Bytes of an Action's name left for the text; Blender 4 cuts names after 63."""
 
 
-def add_head(model: FlameModel | None = None, name: str = "CTEG Head") -> Rig:
+def add_head(
+    model: FlameModel | None = None,
+    name: str = "CTEG Head",
+    *,
+    model_file: str | Path | None = None,
+    edition: str | None = None,
+    expressions: int | None = None,
+    identities: int = 0,
+) -> Rig:
     """Add a head that can perform to the scene, and make it active.
 
     Args:
-        model: any face in the FLAME layout; None is the project's own head.
+        model: any face in the FLAME layout; None is ``model_file``'s, or else the project's own head.
         name: the name of its mesh.
+        model_file: a FLAME model, ``.pkl`` or ``.npz``; its edition, which decides the expression space, and its
+            licence are told by its content and stored with the head.
+        edition: for a file whose content does not tell (``flame_rig.flame_file.EDITIONS``).
+        expressions: how many expression components get a shape key, at most; None takes those that clips drive.
+        identities: how many identity components get one, at most.
     """
-    if model is None:
+    read: FlameFile | None = None
+    if model is None and model_file is not None:
+        read = _read_model(model_file, edition)
+        model = read.model
+    elif model is None:
         from flame_rig.head import build_head
 
         model = build_head()
-    return build_rig(model, name)
+    rig = build_rig(model, name, expressions=expressions, identities=identities)
+    if read is not None:
+        rig.mesh[LICENCE] = read.edition.licence
+        rig.mesh[READ_FROM] = f"{Path(model_file or '').name}: {read.edition.name}; {read.told_by}."
+        if read.notes:
+            rig.mesh[NOTES] = " ".join(read.notes)
+    return rig
+
+
+def _read_model(path: str | Path, edition: str | None) -> FlameFile:
+    try:
+        return read_flame(path, edition)
+    except FlameFileError as error:
+        raise CtegError(str(error)) from None
+    except OSError as error:
+        raise CtegError(f"The model file {path} cannot be read ({error.strerror or error}); choose another.") from None
 
 
 def fit_bones(rig: Rig | None = None) -> float:

@@ -8,6 +8,7 @@ import bpy
 
 from . import performance
 from .operators import (
+    CTEG_OT_add_flame_head,
     CTEG_OT_add_head,
     CTEG_OT_bake_correctives,
     CTEG_OT_cancel,
@@ -62,6 +63,7 @@ class CTEG_PT_head(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
+        layout.operator(CTEG_OT_add_flame_head.bl_idname, icon="FILE_FOLDER")
         rig = active_rig(context)
         if rig is not None:
             layout.label(text=f"{rig.name}: {rig.mesh.get(MODEL, rig.space)}", icon="USER")

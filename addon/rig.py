@@ -34,6 +34,12 @@ MODEL: Final = "cteg_model"
 FINGERPRINT: Final = "cteg_fingerprint"
 RIG_MAP: Final = "cteg_rig_map"
 UNITS: Final = "cteg_units_per_metre"
+READ_FROM: Final = "cteg_read_from"
+"""On a head from a model file: the file's name, its edition and how that was told."""
+LICENCE: Final = "cteg_licence"
+"""On a head from a model file: what its licence allows and asks for."""
+NOTES: Final = "cteg_model_notes"
+"""On a head from a model file that was not complete: what was made of it."""
 
 
 class RigError(CtegError):
@@ -112,6 +118,7 @@ def build_rig(
     *,
     expressions: int | None = None,
     identities: int = 0,
+    regions: bool = True,
     units_per_metre: float | None = None,
 ) -> Rig:
     """Build a head from a face model, and make it the active object.
@@ -126,6 +133,7 @@ def build_rig(
         collection: where to put both; None is the active collection.
         expressions: how many components get a key, at most; None takes those that clips drive.
         identities: how many identity components get a key, at most.
+        regions: add a vertex group per region of the face.
         units_per_metre: size of the head; None takes the scene's (:func:`units_per_metre_of`).
 
     Raises:
@@ -146,6 +154,8 @@ def build_rig(
     mesh = rig_mesh.build_mesh(model, name, scale)
     target.objects.link(mesh)
     rig_mesh.add_vertex_groups(mesh, model)
+    if regions:
+        rig_mesh.add_region_groups(mesh, model)
     rig_mesh.add_expression_keys(mesh, model, components, scale)
     rig_mesh.add_identity_keys(mesh, model, identities, scale)
     rig_mesh.add_corrective_keys(mesh, model, columns, scale)

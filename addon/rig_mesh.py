@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame_rig.flame_model import FlameModel, Material
+from flame_rig.regions import face_regions
 from flame_rig.spaces import CTEG_HEAD_1, ExpressionSpace
 
 from . import compat
@@ -18,6 +19,8 @@ from .rig_identity import identity_name
 
 BASIS: Final = "Basis"
 COLOR_ATTRIBUTE: Final = "Color"
+REGION_PREFIX: Final = "region_"
+_REGION_STEPS: Final = 255
 CORRECTIVE_THRESHOLD: Final = 1e-6
 """Metres; a pose corrective that moves every vertex less is left out."""
 
@@ -111,6 +114,20 @@ def add_vertex_groups(mesh: bpy.types.Object, model: FlameModel) -> None:
         _add_group(mesh, name, model.weights[:, joint])
 
 
+def add_region_groups(mesh: bpy.types.Object, model: FlameModel) -> None:
+    """Add a vertex group per region of the face (``region_brow.L``); none on a model that has no face to find them on.
+
+    The armature takes no notice of them: they are for selecting, sculpting and masking.
+    """
+    try:
+        regions = face_regions(model)
+    except ValueError:
+        return
+    for name, mask in zip(regions.names, regions.masks, strict=True):
+        # In steps that no eye can tell, since vertices of one weight go in together.
+        _add_group(mesh, REGION_PREFIX + name, np.round(mask * _REGION_STEPS) / _REGION_STEPS)
+
+
 def _add_group(mesh: bpy.types.Object, name: str, weights: NDArray[np.float64]) -> None:
     group = mesh.vertex_groups.new(name=name)
     order = np.argsort(weights, kind="stable")
@@ -133,6 +150,8 @@ def _blender_material(look: Material, units_per_metre: float) -> bpy.types.Mater
         "Subsurface Scale": SUBSURFACE_SCALE * units_per_metre,
         "Specular IOR Level": look.specular,
         "Coat Weight": look.coat,
+        "Emission Color": (*look.base_color, 1.0),
+        "Emission Strength": look.emission,
     }
     for socket, value in settings.items():
         shader.inputs[socket].default_value = value

@@ -1,5 +1,6 @@
 """What the user can press: each operator checks, calls the API, and says how it went."""
 
+from .add_flame_head import CTEG_OT_add_flame_head
 from .add_head import CTEG_OT_add_head
 from .characters import (
     CTEG_OT_export_livelink,
@@ -12,6 +13,7 @@ from .head_rig import CTEG_OT_bake_correctives, CTEG_OT_fit_bones, CTEG_OT_resto
 
 __all__ = [
     "CLASSES",
+    "CTEG_OT_add_flame_head",
     "CTEG_OT_add_head",
     "CTEG_OT_bake_correctives",
     "CTEG_OT_cancel",
@@ -30,6 +32,7 @@ CLASSES = (
     CTEG_OT_import_livelink,
     CTEG_OT_export_livelink,
     CTEG_OT_add_head,
+    CTEG_OT_add_flame_head,
     CTEG_OT_generate,
     CTEG_OT_cancel,
     CTEG_OT_fit_bones,

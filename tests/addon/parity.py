@@ -68,12 +68,12 @@ def worst_error(
     """
     keyed = np.array([name in rig.keys.key_blocks for name in model.expr_names])
     expressions = poses.expressions * keyed
+    wanted = posed_vertices(model, expressions, poses.vectors, identity, joints="identity")
     worst = 0.0
-    for expression, vectors in zip(expressions, poses.vectors, strict=True):
+    for expression, vectors, expected in zip(expressions, poses.vectors, wanted, strict=True):
         set_expression(rig, model.expr_names, expression)
         set_pose(rig, model.joint_names, vectors, mode)
         bpy.context.view_layer.update()
-        wanted = posed_vertices(model, expression[None], vectors[None], identity, joints="identity")[0]
         got = evaluated_vertices(rig) / rig.units_per_metre
-        worst = max(worst, float(np.abs(np.linalg.norm(got - wanted, axis=1)).max()))
+        worst = max(worst, float(np.linalg.norm(got - expected, axis=1).max()))
     return worst

@@ -16,6 +16,7 @@ from addon.rig import RigError, active_rig, build_rig, find_rig, rigs_of
 from flame_rig.fingerprint import model_fingerprint
 from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
+from flame_rig.regions import face_regions
 from tests.addon.heads import box_head, evaluated_vertices, key_values, make_clip, talking_box
 from tests.addon.parity import ROTATION_MODES, set_expression, set_pose
 
@@ -201,3 +202,16 @@ def test_building_leaves_edit_mode_and_hidden_collections_alone() -> None:
     rig = build_rig(box_head())
     assert rig.mesh.mode == "OBJECT"
     assert rig.mesh.name in bpy.context.scene.collection.objects
+
+
+def test_regions_become_vertex_groups_that_deform_nothing() -> None:
+    model = build_head()
+    mesh = build_rig(model).mesh
+    regions = face_regions(model)
+    for name, mask in zip(regions.names, regions.masks, strict=True):
+        group = mesh.vertex_groups[f"region_{name}"]
+        vertices = np.flatnonzero(mask > 0.01)[::7].tolist()
+        assert [group.weight(vertex) for vertex in vertices] == pytest.approx(mask[vertices].tolist(), abs=0.003)
+    assert not {bone.name for bone in mesh.parent.data.bones} & {f"region_{name}" for name in regions.names}
+    for rig in (build_rig(box_head()), build_rig(model, regions=False)):
+        assert [group.name for group in rig.mesh.vertex_groups] == list(rig.armature.data.bones.keys())
