@@ -26,6 +26,7 @@ _VIEW_DEGREES: Final = 60.0
 _VIEW_STEPS: Final = 41
 _POLAR_STEPS: Final = 192
 _BISECTIONS: Final = 12
+_LEAST_CELLS: Final = 4
 _DIRECTIONS_AT_ONCE: Final = 40
 # of the distance between the eyes
 _TOUCHING: Final = 0.055
@@ -200,7 +201,8 @@ class _View:
             near = ((lowest <= q.max(axis=(0, 1))) & (highest >= q.min(axis=(0, 1)))).all(axis=1)
             a, b, c = (self.flat[near, corner] for corner in range(3))
             signs = np.stack([_side(q, a, b), _side(q, b, c), _side(q, c, a)])
-            covered[group] = ((signs >= 0.0).all(axis=0) | (signs <= 0.0).all(axis=0)).any(axis=1)
+            inside = (signs >= 0.0).all(axis=0) | (signs <= 0.0).all(axis=0)
+            covered[group] = np.any(inside, axis=1)
         return covered
 
     def points(self, contour: Array) -> Array:
@@ -265,12 +267,7 @@ def _opening(view: _View, middle: Array | None = None) -> tuple[Array, Array]:
     """Return the middle of the directions that no skin hides, and their contour ``[192, 2]``."""
     limit = np.radians(_VIEW_DEGREES)
     if middle is None:
-        steps = np.linspace(-limit, limit, _VIEW_STEPS)
-        grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-        seen = grid[~view.covered(grid)]
-        if len(seen) < 4:
-            raise ValueError("No opening between the lids was found: the eyes must be open at rest.")
-        middle = np.median(seen, axis=0)
+        middle = _middle_of_gap(view, limit)
     turn = np.linspace(-np.pi, np.pi, _POLAR_STEPS, endpoint=False)
     rays = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     reach = np.linspace(0.0, limit, _VIEW_STEPS)[1:]
@@ -282,6 +279,28 @@ def _opening(view: _View, middle: Array | None = None) -> tuple[Array, Array]:
         inside = view.covered(middle + rays * half[:, None])
         low, high = np.where(inside, low, half), np.where(inside, half, high)
     return middle, middle + rays * high[:, None]
+
+
+def _middle_of_gap(view: _View, limit: float) -> Array:
+    """Return the middle of the directions ahead that no skin hides and that skin surrounds."""
+    steps = np.linspace(-limit, limit, _VIEW_STEPS)
+    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1)
+    seen = ~view.covered(grid.reshape(-1, 2)).reshape(len(steps), len(steps))
+    cells = np.argwhere(seen)
+    gap = np.zeros_like(seen)
+    if len(cells):
+        first = cells[np.abs(cells - len(steps) // 2).sum(axis=1).argmin()]
+        gap[tuple(first)] = True
+    grown = -1
+    while grown != (grown := int(gap.sum())):
+        for axis in (0, 1):
+            for step in (1, -1):
+                gap |= np.roll(gap, step, axis=axis) & seen
+    border = gap[[0, -1]].any() or gap[:, [0, -1]].any()
+    if border or grown < _LEAST_CELLS:
+        raise ValueError("No opening between the lids was found: the eyes must be open at rest.")
+    middle: Array = np.median(grid[gap], axis=0)
+    return middle
 
 
 def _profile(points: Array, faces: Indices, eyes: Array, stomion: Array, between: float) -> dict[str, Array]:

@@ -1,8 +1,8 @@
 """Solves the map between the project's space and a FLAME model's from the two faces' geometry alone.
 
 Each ARKit shape of the project's head is carried onto the FLAME mesh, and FLAME's coefficients (and, for
-the jaw's shapes, its jaw) are fitted to it by bounded least squares. A shape that FLAME explains less than
-half of is marked and its column left zero: it is never faked.
+the jaw's shapes, its jaw) are fitted to it by bounded least squares. A shape that FLAME explains too
+little of (``LEAST_EXPLAINED``) is marked and its column left zero: it is never faked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flame_rig.retarget.surface import Array
 from flame_rig.retarget.surface_fit import Correspondence, correspond, distance_to_line, front_of, read_face
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 
-LEAST_EXPLAINED: Final = 0.5
+LEAST_EXPLAINED: Final = 0.6
 """A shape is made only if the fit explains so much of its motion (1 - squared misses / squared motion)."""
 _LEAST_SIZE_MM: Final = 0.03
 _GAZE: Final = "eyeLook"

@@ -8,7 +8,7 @@ shuffled, the face is scaled, moved and bent, its shapes are mixed into 100 prin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Surrogate:
 
     Attributes:
         model: 100 expression components, ``Exp000`` and on.
-        kept: ``[V, V_head]`` every vertex as a mixture of the head's.
+        kept: ``[V, C]`` every vertex as a mixture of those of the head's that were ``chosen`` (``[C]``).
         bending: what the head's space went through.
         true_coefficients: ``[100, 49]`` those of each of the space's shapes.
         true_shapes: ``[V, 3, 49]`` displacements before noise, metres.
@@ -47,6 +47,7 @@ class Surrogate:
 
     model: FlameModel
     kept: np.ndarray
+    chosen: np.ndarray
     bending: Bending
     true_coefficients: np.ndarray
     true_shapes: np.ndarray
@@ -67,15 +68,14 @@ def make_surrogate(
     faces = lookup[head.faces]
     mixture, faces = collapsed(head.v_template[chosen], faces[(faces >= 0).all(axis=1)], vertices, rng)
     order = rng.permutation(len(mixture))
-    kept = np.zeros((len(mixture), len(head.v_template)))
-    kept[:, chosen] = mixture[order]
+    kept = mixture[order]
     faces = np.argsort(order)[faces][rng.permutation(len(faces))]
 
-    rest = kept @ head.v_template
+    rest = kept @ head.v_template[chosen]
     template = bending(rest)
     step = 1e-6
     slopes = np.stack([(bending(rest + step * axis) - template) / step for axis in np.eye(3)], axis=-1)
-    shapes = np.einsum("vij,vjk->vik", slopes, np.tensordot(kept, head.exprdirs[:, :, :49], 1))
+    shapes = np.einsum("vij,vjk->vik", slopes, np.tensordot(kept, head.exprdirs[chosen][:, :, :49], 1))
     for name in without:
         shapes[:, :, CTEG_HEAD_1.index(name)] = 0.0
     components, coefficients = _principal(shapes.reshape(-1, 49), rng)
@@ -83,7 +83,7 @@ def make_surrogate(
     components = components + noise * rng.normal(size=components.shape) * np.where(spread > 0, spread, spread[0] / 100)
     joints = bending(joints_at_rest(head))
     still = ~head.exprdirs.any(axis=(1, 2)) & ~head.posedirs.any(axis=(1, 2))
-    anchors = np.flatnonzero(kept @ ~still == 0)
+    anchors = np.flatnonzero(kept @ ~still[chosen] == 0)
     model = FlameModel(
         name="surrogate (the project's head remeshed, not FLAME)",
         space="flame-surrogate",
@@ -91,13 +91,13 @@ def make_surrogate(
         faces=faces,
         shapedirs=np.zeros((len(kept), 3, 0)),
         exprdirs=components.reshape(len(kept), 3, 100),
-        posedirs=np.einsum("vij,vjk->vik", slopes, np.tensordot(kept, head.posedirs, 1)),
+        posedirs=np.einsum("vij,vjk->vik", slopes, np.tensordot(kept, head.posedirs[chosen], 1)),
         joint_regressor=np.array([_regressed(template, anchors, joint, rng) for joint in joints]),
-        weights=kept @ head.weights,
+        weights=kept @ head.weights[chosen],
         parents=head.parents,
         expr_names=tuple(f"Exp{index:03}" for index in range(100)),
     )
-    return Surrogate(validated(model), kept, bending, coefficients, shapes)
+    return Surrogate(validated(model), kept, chosen, bending, coefficients, shapes)
 
 
 def _principal(shapes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -184,8 +184,3 @@ def _flips(place: np.ndarray, face: tuple[int, ...], vertex: int, middle: np.nda
     after = [middle if corner == vertex else place[corner] for corner in face]
     one, other = (np.cross(c[1] - c[0], c[2] - c[0]) for c in (before, after))
     return float(one @ other) < 0.3 * float(one @ one)
-
-
-def with_name(model: FlameModel, name: str) -> FlameModel:
-    """The same model under another name."""
-    return replace(model, name=name)
