@@ -16,8 +16,6 @@ from cteg_core.training.logs import HELD_OUT_NAME, LOSSES_NAME
 from cteg_core.training.resume import BEST_NAME, LAST_NAME
 from tests.fakes.tiny_training import read_data, write_corpus
 
-pytest.importorskip("accelerate", reason="training needs the requirements listed under `train`")
-
 KILLER = Path(__file__).resolve().parents[1] / "fakes" / "killed_training.py"
 SAVE_EVERY = 5
 
