@@ -16,6 +16,8 @@ from flame_rig.flame_model import FlameModel, joints_at_rest, validated
 from flame_rig.head import build_head
 from flame_rig.spaces import CTEG_HEAD_1
 
+FOLD = 0.007
+"""How far skin goes on behind the lids and lips of a folded surrogate, metres."""
 Bending = Callable[[np.ndarray], np.ndarray]
 
 
@@ -31,6 +33,17 @@ def reshaped(points: np.ndarray) -> np.ndarray:
     return np.stack(
         [x * wide, y * 1.06 - 0.004 * np.cos(x / 0.03), z - 0.10 * (z - 0.05) * (z > 0.05) + 0.05 * y], axis=-1
     )
+
+
+def small_eyed(points: np.ndarray) -> np.ndarray:
+    """As ``reshaped``, with eyes that are a third smaller in a face of the same width, as a real one's are."""
+    moved = reshaped(points)
+    head = build_head()
+    for name in ("left_eye", "right_eye"):
+        centre = reshaped(joints_at_rest(head)[[head.joint_names.index(name)]])[0]
+        away = moved - centre
+        moved = moved - 0.35 * away * np.exp(-(((away**2).sum(axis=-1, keepdims=True) / 0.033**2) ** 2))
+    return moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +67,23 @@ class Surrogate:
 
 
 def make_surrogate(
-    bending: Bending = unbent, seed: int = 0, noise: float = 0.01, without: tuple[str, ...] = (), vertices: int = 5000
+    bending: Bending = unbent,
+    seed: int = 0,
+    noise: float = 0.01,
+    without: tuple[str, ...] = (),
+    vertices: int = 5000,
+    folded: bool = False,
 ) -> Surrogate:
-    """Build the stand-in; ``without`` names shapes that its components cannot make."""
+    """Build the stand-in.
+
+    Args:
+        bending: what happens to the head's space.
+        seed: of the topology and the noise.
+        noise: of each component, relative to its size.
+        without: shapes that the components cannot make.
+        vertices: how many are left, before folding.
+        folded: skin goes on behind the lids and the lips, as FLAME's does.
+    """
     rng = np.random.default_rng(seed)
     head = build_head()
     names = head.part_names
@@ -73,8 +100,13 @@ def make_surrogate(
 
     rest = kept @ head.v_template[chosen]
     template = bending(rest)
+    if folded:
+        rims, fold = _fold(faces, rest)
+        faces = np.concatenate([faces, fold])
+        kept, rest = np.concatenate([kept, kept[rims]]), np.concatenate([rest, rest[rims]])
+        template = np.concatenate([template, template[rims] - np.array([0.0, 0.0, FOLD])])
     step = 1e-6
-    slopes = np.stack([(bending(rest + step * axis) - template) / step for axis in np.eye(3)], axis=-1)
+    slopes = np.stack([(bending(rest + step * axis) - bending(rest)) / step for axis in np.eye(3)], axis=-1)
     shapes = np.einsum("vij,vjk->vik", slopes, np.tensordot(kept, head.exprdirs[chosen][:, :, :49], 1))
     for name in without:
         shapes[:, :, CTEG_HEAD_1.index(name)] = 0.0
@@ -98,6 +130,18 @@ def make_surrogate(
         expr_names=tuple(f"Exp{index:03}" for index in range(100)),
     )
     return Surrogate(validated(model), kept, chosen, bending, coefficients, shapes)
+
+
+def _fold(faces: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices around the skin's openings but for the neck's, and triangles to copies of them behind."""
+    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    known = set(map(tuple, directed))
+    border = np.array([edge for edge in directed if (edge[1], edge[0]) not in known])
+    border = border[rest[border].mean(axis=1)[:, 1] > rest[:, 1].min() + 0.02]
+    rims = np.unique(border)
+    copy = {int(vertex): len(rest) + place for place, vertex in enumerate(rims)}
+    behind = [((b, a, copy[a]), (b, copy[a], copy[b])) for a, b in border.tolist()]
+    return rims, np.array(behind).reshape(-1, 3)
 
 
 def _principal(shapes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from flame_rig.retarget.surface import nearest_on_surface, vertex_normals
 from flame_rig.retarget.surface_fit import Correspondence, correspond, front_of, read_face
 from flame_rig.retarget.warp import fit_bend, fit_similarity
 from flame_rig.spaces import CTEG_HEAD_1, JAW_SLICE
-from tests.fakes.surrogate import Surrogate, make_surrogate, reshaped, unbent
+from tests.fakes.surrogate import Surrogate, make_surrogate, small_eyed, unbent
 
 HEAD = build_head()
 PUFF, TONGUE = CTEG_HEAD_1.index("cheekPuff"), CTEG_HEAD_1.index("tongueOut")
@@ -48,7 +48,7 @@ def space_map(found: Correspondence) -> SpaceMap:
 
 @pytest.fixture(scope="module")
 def other_person() -> tuple[Surrogate, SpaceMap]:
-    other = make_surrogate(reshaped, seed=1, without=("cheekPuff",))
+    other = make_surrogate(small_eyed, seed=1, without=("cheekPuff",), folded=True)
     return other, solve_space_map(other.model)
 
 
@@ -201,7 +201,7 @@ def test_another_persons_face_makes_the_rest(other_person: tuple[Surrogate, Spac
     _, solved = other_person
     for fit in solved.fits:
         if fit.by != "nothing":
-            assert fit.explained > 0.9, fit
+            assert fit.explained > 0.85, fit
 
 
 def test_gaze_is_never_read_from_skin(space_map: SpaceMap) -> None:
