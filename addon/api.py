@@ -12,7 +12,7 @@ from typing import Final
 
 import bpy
 
-from cteg_core.clip import Controls, ExpressionClip
+from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.channels import channels_of_clip
 from flame_rig.flame_file import FlameFile, FlameFileError, read_flame
@@ -35,6 +35,7 @@ __all__ = [
     "ExpressionClip",
     "JobProgress",
     "Rig",
+    "Word",
     "add_head",
     "bake",
     "bake_correctives",
