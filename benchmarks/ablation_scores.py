@@ -99,9 +99,9 @@ def scores_of(performed: Performed, stage: Stage, deviation: NDArray[np.float32]
     return TrialScores(
         read=agreement([read for of_take in reads for read in of_take], basics * len(reads)).balanced,
         takes_alike=float(np.mean(alike)),
-        speed=motion["all"].speed_ratio,
-        jitter=motion["all"].acceleration_ratio,
-        mouth=motion["speech"].speed_ratio,
+        speed=_of_moving(motion["all"].speed_ratio),
+        jitter=_of_moving(motion["all"].acceleration_ratio),
+        mouth=_of_moving(motion["speech"].speed_ratio),
         energy=float(np.mean(energies)),
         frechet_changes=frechet.differences,
         frechet_courses=frechet.statistics,
@@ -111,11 +111,17 @@ def scores_of(performed: Performed, stage: Stage, deviation: NDArray[np.float32]
     )
 
 
+def _of_moving(ratio: float | None) -> float:
+    if ratio is None:
+        raise ValueError("The corpus does not move on these lines: there is nothing to compare with.")
+    return ratio
+
+
 def _spread(takes: Takes) -> float:
     """Mean distance between two takes of a line, each brought to as many frames."""
     flat = np.array([[resampled(frames, ENERGY_FRAMES).ravel() for frames in take] for take in takes])  # [K, N, F*53]
     pairs = [np.linalg.norm(flat[i] - flat[j], axis=-1) for i in range(len(flat)) for j in range(i)]
-    return float(np.mean(pairs)) / ENERGY_FRAMES**0.5
+    return float(np.mean(pairs) / np.sqrt(ENERGY_FRAMES))
 
 
 def score_trials(
