@@ -36,7 +36,7 @@ _SEAM: Final = 0.12
 """Half the width of the strip in the midplane where left and right share."""
 _LID: Final = (0.1, 0.22)
 _LID_SPLIT: Final = 0.004
-_LIP: Final = (0.12, 0.24)
+_LIP: Final = (0.09, 0.19)
 _NOSE_ROOT: Final = (0.12, 0.22)
 _NOSE_TIP: Final = (0.26, 0.42)
 _BROW_BAND: Final = (0.09, 0.22)

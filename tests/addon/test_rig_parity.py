@@ -12,8 +12,9 @@ from addon import api
 from addon.rig import build_rig
 from flame_rig.flame_model import FlameModel
 from flame_rig.head import build_head
-from tests.addon.heads import box_head, flame_sized_head
+from tests.addon.heads import box_head
 from tests.addon.parity import ROTATION_MODES, random_poses, worst_error
+from tests.fakes.flame_sized import flame_sized_head
 
 EXACT = 1e-5
 POSES = 200
