@@ -1,4 +1,4 @@
-"""The one door from the light modules to torch: loads the generator when it is called."""
+"""The one door from the light modules to torch: loads a performer when it is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 def load_performer(
     checkpoint: Path | None, text_encoder: Path | None, device: str, threads: int | None = None
 ) -> Performer:
-    """Load the generator with ``threads`` threads (default: one fewer than cores).
+    """Load what performs a checkpoint, ours or an imported one, with ``threads`` threads (default: cores - 1).
+
+    An imported checkpoint brings its own text encoder; ``text_encoder`` is not read then.
 
     Raises:
         ImportError: torch, transformers or safetensors is missing.
@@ -24,6 +26,12 @@ def load_performer(
     import torch
 
     torch.set_num_threads(count)
+    from cteg_core.model.checkpoint import is_imported
+
+    if checkpoint is not None and is_imported(checkpoint):
+        from cteg_core.emoava.performing import EmoavaPerformer
+
+        return EmoavaPerformer.load(checkpoint, device)
     from cteg_core.model.generator import Generator
 
     return Generator.load(checkpoint, text_encoder, device)

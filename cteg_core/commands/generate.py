@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cteg_core.clip import Controls, ExpressionClip
-from cteg_core.dialogue import DialogueLine, checked_text
+from cteg_core.dialogue import DialogueLine
 from cteg_core.model_loading import load_performer
 from cteg_core.performer import FinishedTake, takes_of
 from flame_rig.livelink import DEFAULT_FPS, livelink_take, write_livelink
@@ -26,13 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out or Path(DEFAULT_OUT[arguments.format])
     try:
         line = DialogueLine(arguments.text, seed=arguments.seed, controls=Controls(guidance=arguments.guidance))
-        for note in checked_text(arguments.text).notes:
-            print(note, file=sys.stderr)
         performer = load_performer(arguments.checkpoint, arguments.text_encoder, arguments.device, arguments.threads)
         started = time.monotonic()
         requests = takes_of(line, arguments.takes)
         for event in performer.perform(requests, lambda: False):
             if isinstance(event, FinishedTake):
+                if event.request_index == 0:
+                    print("".join(f"{note}\n" for note in event.clip.notes), end="", file=sys.stderr)
                 path = numbered(out, event.request_index, arguments.takes)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(written(event.clip, arguments.format, arguments.fps), encoding="utf-8", newline="\n")

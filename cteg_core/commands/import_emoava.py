@@ -26,5 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"import again with --tokenizer and a folder that holds {VOCABULARY_NAME}, "
             f"or nothing can turn text into the ids that {TEXT_ENCODER_FOLDER} reads."
         )
-    print("`generate` does not perform imported checkpoints yet; cteg_core.emoava.loading.load_emoava loads this one.")
+    else:
+        print(f"Perform with it: python -m cteg_core generate --checkpoint {imported.folder} …")
     return 0

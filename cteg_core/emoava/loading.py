@@ -29,12 +29,14 @@ class EmoavaModel:
         text_encoder: transformers' ``BertModel``, frozen.
         tokenizer: transformers' tokenizer; None if no vocabulary was imported.
         start_frame: ``[53]``, the frame that decoding starts from.
+        sha256: of the network's weights.
     """
 
     network: CtegNetwork
     text_encoder: Any
     tokenizer: Any | None
     start_frame: Tensor
+    sha256: str
 
     @torch.inference_mode()
     def encode(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -71,6 +73,7 @@ def load_emoava(folder: Path, device: str = "cpu") -> EmoavaModel:
         text_encoder.to(device).eval().requires_grad_(False),
         tokenizer,
         start_frame.to(device),
+        digests[WEIGHTS_NAME],
     )
 
 

@@ -152,6 +152,15 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
+def is_imported(folder: Path) -> bool:
+    """Return whether a folder holds a checkpoint of the official kind, as ``import-emoava`` writes it."""
+    try:
+        record = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("format") == EMOAVA_FORMAT
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -161,8 +170,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not JSON: {error}") from None
     if isinstance(record, dict) and record.get("format") == EMOAVA_FORMAT:
         raise CheckpointError(
-            f"{path.parent} was imported from EmoAva: such checkpoints can be loaded with "
-            "cteg_core.emoava.loading.load_emoava, and not be performed yet."
+            f"{path.parent} was imported from EmoAva: generate and serve perform it, and "
+            "cteg_core.emoava.loading.load_emoava loads it; this needs a checkpoint that train wrote."
         )
     if not isinstance(record, dict) or record.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT} that this version can read.")

@@ -19,6 +19,7 @@ from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
 from cteg_core.model.conditions import REFERENCE_FPS, Conditions, masked_text
 from cteg_core.model.config import FRAME_RATES
 from cteg_core.model.decoding import NOISE_CORRELATION, Draws, Guidance, Lines, decode, draws_for
+from cteg_core.model.easing import eased, joined
 from cteg_core.model.emotion_acting import calibrated
 from cteg_core.model.parts import (
     LEARNED_INTENSITY,
@@ -39,10 +40,6 @@ SLACK_SECONDS: Final = 1.0
 LATENT_TEMPERATURE: Final = 0.5
 """Of the per-frame latents' noise. At 1 the frame-to-frame acceleration was twice the corpus's, at 0.5 within a quarter
 of it; what makes takes differ is the utterance latent, which is drawn at full strength."""
-EASE_IN_SECONDS: Final = 5 / 30
-EASE_OUT_SECONDS: Final = 12 / 30
-JOIN_SECONDS: Final = 12 / 30
-"""A part takes over from where the last one ended within this time."""
 
 
 @dataclass
@@ -185,7 +182,7 @@ class Generator:
             start = take.length / fps
             take.words += [replace(word, start=word.start + start, end=word.end + start) for word in part.plan.words]
             frames = np.stack(decoded[row])
-            take.frames.append(_joined(take.frames[-1][-1], frames, fps) if take.frames else frames)
+            take.frames.append(joined(take.frames[-1][-1], frames, fps) if take.frames else frames)
             if rest := decoded[row][sent[row] :]:
                 yield FrameChunk(index, bases[row] + sent[row], _within_space(np.stack(rest)))
             take.stop_reason = "duration" if part.fixed_length else "stop-head" if stopped[row] else "limit"
@@ -242,7 +239,7 @@ class Generator:
         frames = np.concatenate(take.frames)
         if controls.intensity > LEARNED_INTENSITY:
             frames[:, :EXPRESSION_COUNT] *= controls.intensity / LEARNED_INTENSITY
-        frames = _eased(_within_space(frames), self._fps)
+        frames = eased(_within_space(frames), self._fps)
         words = tuple(take.words)
         if controls.blinks:
             frames = add_blinks(frames, self._fps, request.seed, words)
@@ -280,33 +277,6 @@ def _check_rate(fps: float, checkpoint: Checkpoint) -> None:
         raise ValueError(
             f"This checkpoint has learned {min(FRAME_RATES):g} to {max(FRAME_RATES):g} frames a second; got {fps:g}."
         )
-
-
-def _eased(frames: NDArray[np.float32], fps: float) -> NDArray[np.float32]:
-    """Let the first frames rise from the rest face and the last ones settle into it, exactly."""
-    count = len(frames)
-    window = np.ones(count, dtype=np.float32)
-    rise, fall = (min(round(seconds * fps), count // 3) for seconds in (EASE_IN_SECONDS, EASE_OUT_SECONDS))
-    window[: rise + 1] *= _smoothstep(rise + 1)
-    window[count - fall - 1 :] *= _smoothstep(fall + 1)[::-1]
-    return frames * window[:, None]
-
-
-def _joined(last: NDArray[np.float32], frames: NDArray[np.float32], fps: float) -> NDArray[np.float32]:
-    """Let ``frames`` ``[T, 53]`` go on from ``last`` ``[53]``: the gap between the two fades away.
-
-    The network knows its start frame, and still leaves it by up to a quarter of a smile in one frame.
-    """
-    fade = np.zeros(len(frames), dtype=np.float32)
-    count = min(round(JOIN_SECONDS * fps), len(frames))
-    fade[:count] = _smoothstep(count + 1)[:0:-1]
-    joined: NDArray[np.float32] = frames + fade[:, None] * (last - frames[0])
-    return joined
-
-
-def _smoothstep(count: int) -> NDArray[np.float32]:
-    t = np.linspace(0.0, 1.0, count, dtype=np.float32) if count > 1 else np.zeros(count, dtype=np.float32)
-    return t * t * (3.0 - 2.0 * t)
 
 
 def _mean_read(reads: Sequence[EmotionRead], weights: NDArray[np.float64]) -> EmotionRead:

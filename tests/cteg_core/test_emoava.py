@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from cteg_core.__main__ import main
+from cteg_core.clip import ExpressionClip
 from cteg_core.emoava.architecture import ImportRefused
 from cteg_core.emoava.conversion import OFFICIAL_CHECKPOINT, convert
 from cteg_core.emoava.importing import check_sizes, import_emoava
@@ -148,13 +149,12 @@ def test_without_a_vocabulary_the_import_succeeds_and_says_what_is_missing(
     assert "exists already" in capsys.readouterr().err
 
 
-def test_generate_says_that_it_does_not_perform_an_imported_checkpoint(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(CheckpointError, match=r"was imported from EmoAva.*not be performed yet"):
+def test_an_imported_checkpoint_is_performed_and_is_not_taken_for_one_of_ours(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"was imported from EmoAva: generate and serve perform it"):
         load_checkpoint(folder)
-    assert main(["generate", "hello", "--checkpoint", str(folder), "--out", str(tmp_path / "clip.json")]) == 1
-    assert "was imported from EmoAva" in capsys.readouterr().err
+    out = tmp_path / "clip.json"
+    assert main(["generate", "Good day", "--checkpoint", str(folder), "--out", str(out)]) == 0
+    assert ExpressionClip.from_json(out.read_text(encoding="utf-8")).space == "flame-2020"
 
 
 def test_a_payload_in_a_checkpoint_does_not_run(dataset: Path, tmp_path: Path) -> None:
