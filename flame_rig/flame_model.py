@@ -316,7 +316,7 @@ class ForwardModel:
     @cached_property
     def _directions(self) -> NDArray[Any]:
         """``[E' + 9 * (J - 1), 3 * V]``: each displacement basis in planes."""
-        planes = [basis.transpose(2, 1, 0).reshape(basis.shape[2], -1) for basis in self._bases]
+        planes = [basis.transpose(2, 1, 0).reshape(basis.shape[2], 3 * self._vertices) for basis in self._bases]
         return np.concatenate(planes).astype(self._dtype)
 
     def _displacements(self, amounts: NDArray[Any]) -> NDArray[Any]:
@@ -327,7 +327,8 @@ class ForwardModel:
         # Laying the bases out anew would take longer than the frames.
         split = (amounts[:, : self._expressions], amounts[:, self._expressions :])
         first, second = (
-            basis.reshape(-1, basis.shape[2]) @ part.T for basis, part in zip(self._bases, split, strict=True)
+            basis.reshape(3 * self._vertices, basis.shape[2]) @ part.T
+            for basis, part in zip(self._bases, split, strict=True)
         )
         moved: NDArray[Any] = (first + second).reshape(-1, 3, len(amounts))
         return moved.transpose(2, 1, 0).reshape(len(amounts), -1)

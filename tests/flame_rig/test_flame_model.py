@@ -137,6 +137,14 @@ def test_root_rotation_turns_the_face_about_the_root_joint() -> None:
     assert posed_vertices(model, np.zeros((1, 4)), pose)[0] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("frames", [1, 40])
+def test_no_coefficients_at_all_are_the_face_without_expression(frames: int) -> None:
+    model = random_model()
+    pose = np.random.default_rng(0).normal(0.0, 0.3, (frames, 5, 3))
+    without = posed_vertices(model, np.zeros((frames, 0)), pose)
+    np.testing.assert_allclose(without, posed_vertices(model, np.zeros((frames, 4)), pose), atol=1e-12)
+
+
 def test_fewer_coefficients_leave_the_rest_at_zero() -> None:
     model, pose = random_model(), np.zeros((1, 5, 3))
     short = posed_vertices(model, [[0.3, -0.2]], pose, [0.5])
