@@ -15,6 +15,7 @@ from flame_rig.head.ears import ears
 from flame_rig.head.expressions import jaw_weight
 from flame_rig.head.grid import SkinGrid, SkinPoints, skin_grid
 from flame_rig.head.hair import hair
+from flame_rig.head.identity import identity_basis
 from flame_rig.head.jaw import CORRECTIVE_ENTRIES, jaw_correctives, lip_seal, lips_parted_by_tongue
 from flame_rig.head.loft import BOTTOM, TOP
 from flame_rig.head.numerics import Array, smoothstep
@@ -34,11 +35,13 @@ def build_head() -> FlameModel:
     """Return the project's own head: metres, FLAME axes, space ``cteg-head-1`` (the same object every time).
 
     Symmetric to the last bits in everything but the hair. ``jawOpen`` is no expression: it is the
-    jaw joint's pitch of ``spaces.JAW_OPEN_RADIANS``, with the corners' narrowing in ``posedirs``.
+    jaw joint's pitch of ``spaces.JAW_OPEN_RADIANS``, with what the lips do then in ``posedirs`` (``head.jaw``).
+    Identity: ``head.identity.IDENTITY_NAMES``.
     """
     parts = _parts()
     starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
-    template = np.concatenate([part.vertices for part in parts]) * METRES_PER_UNIT
+    vertices = np.concatenate([part.vertices for part in parts])
+    template = vertices * METRES_PER_UNIT
     polygons = tuple(
         tuple(int(start) + corner for corner in polygon)
         for start, part in zip(starts, parts, strict=False)
@@ -50,7 +53,7 @@ def build_head() -> FlameModel:
             space=CTEG_HEAD_1.id,
             v_template=template,
             faces=_triangles(polygons),
-            shapedirs=np.zeros((len(template), 3, 0)),
+            shapedirs=identity_basis(vertices) * METRES_PER_UNIT,
             exprdirs=_stacked(parts, CTEG_HEAD_1.names) * METRES_PER_UNIT,
             posedirs=_pose_basis(parts) * METRES_PER_UNIT,
             joint_regressor=_joint_regressor(parts, starts),

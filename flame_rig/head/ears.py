@@ -71,8 +71,8 @@ def _carved(share: Array, degrees: Array, back: Array, up: Array) -> Array:
     # degrees from the top, so that both ends of the helix are plain comparisons
     from_top = np.abs((degrees - 90.0 + 180.0) % 360.0 - 180.0)
     behind = np.cos(np.radians(degrees)) > 0
-    helix_end = np.where(behind, 150.0, 100.0)
-    helix = 1.0 - smoothstep(helix_end - 45.0, helix_end, from_top)
+    # the rim runs further down behind than in front
+    helix = 1.0 - smoothstep(0.0, 45.0, from_top - np.where(behind, 105.0, 55.0))
     rim = np.exp(-(((share - 0.90) / 0.10) ** 2))
     scapha = np.exp(-(((share - 0.73) / 0.08) ** 2)) * helix
     ridge = 0.56 + 0.04 * np.sin(np.radians(degrees))

@@ -82,9 +82,11 @@ PUSHES: Final[dict[str, tuple[Push, ...]]] = {
         Push((3.8, -2.0), (1.7, 0.9), forward=0.34),
     ),
     "cheekPuff": (
-        Push((4.6, -6.0), (2.0, 1.9), out=1.0, forward=1.0),
-        Push((0.0, -7.9), (2.5, 0.8), forward=0.25),
-        Push((0.0, -5.7), (2.0, 0.6), forward=0.20),
+        Push((4.4, -5.9), (2.1, 1.9), out=0.85, below=2.4),
+        Push((4.2, -5.9), (2.1, 1.9), forward=1.70, below=2.4),
+        Push((0.0, -7.9), (2.5, 0.8), forward=0.35),
+        Push((0.0, -5.7), (2.2, 0.7), forward=0.35),
+        Push(_CORNER, (0.9, 1.0), out=-0.25),
     ),
     "noseSneer": (
         Push((1.1, -3.7), (0.85, 1.3), up=0.52),
@@ -106,7 +108,7 @@ PUSHES: Final[dict[str, tuple[Push, ...]]] = {
     "mouthFrown": (
         Push((lm.MOUTH_CORNER_X, lm.LIP_LINE - 0.2), (1.2, 1.35), out=0.10, up=-0.85, forward=-0.12),
         Push((1.9, -8.3), (0.9, 0.6), forward=0.14),
-        Push((2.75, -7.7), (0.30, 0.8), forward=-0.16),
+        Push((2.75, -7.7), (0.40, 0.8), forward=-0.12),
     ),
     "mouthDimple": (
         Push(_CORNER, (0.9, 0.9), out=0.40, up=0.06, beyond=1.6),

@@ -143,7 +143,7 @@ def _roll_lower(points: SkinPoints) -> Offset:
     below = lm.LIP_LINE - points.height
     bell = np.exp(-((below / 0.8) ** 2)) * np.exp(-((points.x / 2.4) ** 4))
     band = np.where(points.mouth_side < 0, bell, 0.0)
-    return _offset(points, up=0.42 * band * np.clip(below / 0.5, 0.0, 1.0), forward=-0.44 * band)
+    return _offset(points, up=0.42 * band * np.clip(below / 0.5, 0.0, 1.0), forward=-0.40 * band)
 
 
 def _roll_upper(points: SkinPoints) -> Offset:

@@ -159,9 +159,10 @@ def skin_grid() -> SkinGrid:
     polygons += fan_polygons([vertex(0, column, 0) for column in range(column_count)], len(number))
 
     keys = np.array([*number])
+    theta = angles[keys[:, 1]]
     points = SkinPoints(
-        theta=np.append(angles[keys[:, 1]], 0.0),
-        height=np.append(heights[keys[:, 0]], TOP),
+        theta=np.append(theta, 0.0),
+        height=np.append(_gathered_at_corners(theta / angles[middle + mouth], heights[keys[:, 0]]), TOP),
         eye_side=np.append(_side(keys, eye_row), 1.0),
         mouth_side=np.append(_side(keys, mouth_row), 1.0),
     )
@@ -180,6 +181,15 @@ def skin_grid() -> SkinGrid:
         lower_lip=edge(mouth_row, lips, -1),
         bottom_row=edge(len(heights) - 1, range(column_count), 0),
     )
+
+
+def _gathered_at_corners(from_middle: Array, height: Array) -> Array:
+    """Return heights whose rows draw together towards the mouth's corners (at 1), as the lips' borders do."""
+    away = np.abs(from_middle)
+    pull = 0.5 * np.where(away < 1.0, away**3, np.exp(-(((away - 1.0) / 0.3) ** 2)))
+    above = height - lm.LIP_LINE
+    gathered: Array = lm.LIP_LINE + above * (1.0 - pull * np.exp(-(above**2)))
+    return gathered
 
 
 def _side(keys: NDArray[np.int64], split_row: int) -> Array:

@@ -39,7 +39,9 @@ CORRECTIVE_ENTRIES: Final[dict[str, tuple[tuple[int, int, float], ...]]] = {
 _PITCH, _YAW = 0, 1
 _SEAL_SHARE: Final = 0.78
 """How much of the way to each other the lower lip goes; the upper lip goes the rest."""
-_TONGUE_PITCH: Final = 0.14
+_UPPER_LIP_FOLLOWS, _LOWER_LIP_FOLLOWS = 0.30, 0.50
+"""How much of the jaw's way to the side each lip's edge takes part in."""
+_TONGUE_PITCH: Final = 0.20
 """Radians that ``tongueOut`` opens the jaw by, as a shape."""
 _ON_THE_WAY: Final = np.array((0.25, 0.5, 0.75))
 
@@ -75,7 +77,7 @@ def with_tongue_out(positions: Array, weight: Array) -> Array:
 def lips_parted_by_tongue(grid: SkinGrid) -> Array:
     """Return the skin ``[N, 3]`` under ``tongueOut``: the jaw a little open, the upper lip raised."""
     parted = skin_positions(grid.points)
-    parted[:, 1] += 0.16 * flat_topped(grid.points, 1, 1.2, 1.0)
+    parted[:, 1] += 0.22 * flat_topped(grid.points, 1, 1.2, 1.0)
     return with_tongue_out(parted, jaw_weight(grid.points))
 
 
@@ -101,14 +103,23 @@ def _held_on_the_way(grid: SkinGrid, narrowing: Array) -> Array:
 
 
 def _lips_kept_together(grid: SkinGrid, yaw: float) -> Array:
-    """Return offsets ``[N, 3]`` before skinning that put the lower lip back on the upper one at a yaw of the jaw."""
+    """Return offsets ``[N, 3]`` before skinning that keep the lips on one curve at a yaw of the jaw.
+
+    The upper lip is drawn along a little and the lower one held back, as lips that touch do; so a mouth that smiles or
+    frowns at the same time slides over itself by little.
+    """
     weight = jaw_weight(grid.points)
     posed = _turned(skin_positions(grid.points), weight, _YAW, yaw)
     upper, lower = posed[grid.upper_lip], posed[grid.lower_lip]
-    back = np.stack([np.interp(lower[:, 0], upper[:, 0], upper[:, axis]) for axis in (1, 2)], axis=-1) - lower[:, 1:]
-    offsets = _spread(grid, np.concatenate([np.zeros((len(back), 1)), back], axis=1))
-    offsets = np.where((grid.points.mouth_side < 0)[:, None], offsets, 0.0)
-    return _turned_back(offsets, weight, _YAW, yaw)
+    slide = lower[:, 0] - upper[:, 0]
+
+    def on_the_curve(x: Array) -> Array:
+        return np.stack([np.interp(x, upper[:, 0], upper[:, axis]) for axis in range(3)], axis=-1)
+
+    with_jaw = on_the_curve(upper[:, 0] + _UPPER_LIP_FOLLOWS * slide) - upper
+    held = on_the_curve(upper[:, 0] + _LOWER_LIP_FOLLOWS * slide) - lower
+    below = (grid.points.mouth_side < 0)[:, None]
+    return _turned_back(np.where(below, _spread(grid, held), _spread(grid, with_jaw)), weight, _YAW, yaw)
 
 
 def _spread(grid: SkinGrid, along_lip: Array) -> Array:

@@ -69,51 +69,74 @@ def lid_rims(grid: SkinGrid, states: SkinStates, skin_weights: Array) -> list[Pa
     return parts
 
 
-def _lash_strip(edge: Array, side: int) -> Array:
-    """Return three rows of a ribbon from the upper lid's edge (inner to outer canthus)."""
-    normal = _unit(edge - lm.eye_centre(side))
-    along = np.linspace(0.0, 1.0, len(edge))
-    length = np.interp(along, (0.0, 0.12, 0.5, 0.85, 1.0), (0.02, 0.16, 0.30, 0.44, 0.10))[:, None]
-    outward = np.interp(along, (0.0, 0.4, 1.0), (-0.1, 0.1, 0.75))[:, None] * np.array((side, 0.0, 0.0))
-    thickness = np.interp(along, (0.0, 0.1, 0.6, 1.0), (0.0, 0.05, 0.10, 0.03))[:, None] * np.array((0.0, 1.0, 0.0))
-    direction = _unit(normal + outward + np.array((0.0, 0.25, 0.0)))
+_LASHES: Final = 16
+"""How many points a row of lashes gathers into."""
+# along the lid: share of the way from the inner canthus, length, how far outwards they lean, thickness at the root
+_UPPER_LASHES: Final = ((0.0, 0.12, 0.5, 0.85, 1.0), (0.02, 0.20, 0.34, 0.42, 0.12), 0.55, 0.11)
+_LOWER_LASHES: Final = ((0.0, 0.25, 0.6, 0.9, 1.0), (0.0, 0.04, 0.10, 0.14, 0.03), 0.45, 0.018)
+
+
+def _lash_strip(edge: Array, side: int, upper: bool) -> Array:
+    """Return three rows of a ribbon from a lid's edge (inner to outer canthus) that ends in points."""
+    shares, lengths, lean, root = _UPPER_LASHES if upper else _LOWER_LASHES
+    along = np.linspace(0.0, 1.0, 2 * _LASHES + 1)
+    places = np.linspace(0.0, 1.0, len(edge))
+    line = np.stack([np.interp(along, places, edge[:, axis]) for axis in range(3)], axis=-1)
+    normal = _unit(line - lm.eye_centre(side))
+    points = np.where(np.arange(len(along)) % 2 == 1, 1.0, 0.62)
+    length = (np.interp(along, shares, lengths) * points)[:, None]
+    outward = (lean * (along - 0.25))[:, None] * np.array((side, 0.0, 0.0))
+    up = np.array((0.0, 1.0 if upper else -1.0, 0.0))
+    thickness = np.interp(along, (0.0, 0.1, 0.6, 1.0), (0.0, 0.5, 1.0, 0.3))[:, None] * root * up
+    direction = _unit(normal + outward + 0.35 * up)
     return np.concatenate(
-        [edge + 0.015 * normal - 0.25 * thickness, edge + length * direction, edge + 0.03 * normal + thickness]
+        [line + 0.015 * normal - 0.25 * thickness, line + length * direction, line + 0.03 * normal + thickness]
     )
 
 
 def lashes(grid: SkinGrid, states: SkinStates, skin_weights: Array) -> list[Part]:
-    """Return the upper lashes."""
+    """Return the upper and the lower lashes."""
     parts = []
+    columns = 2 * _LASHES + 1
     for eye, side in _SIDES:
-        ids = grid.upper_lid[eye]
-        polygons = strip_polygons(3, len(ids), flip=side > 0)
-        layers = {key: _lash_strip(skin[ids], side) for key, skin in states.items()}
-        weights = np.tile(skin_weights[ids], (3, 1))
-        parts.append(_following("lashes", "lashes", layers, polygons, (3, len(ids)), weights))
+        for edges, upper in ((grid.upper_lid, True), (grid.lower_lid, False)):
+            ids = edges[eye]
+            polygons = strip_polygons(3, columns, flip=upper == (side > 0))
+            layers = {key: _lash_strip(skin[ids], side, upper) for key, skin in states.items()}
+            weights = np.tile(skin_weights[ids[:1]], (3 * columns, 1))
+            parts.append(_following("lashes", "lashes", layers, polygons, (3, columns), weights))
     return parts
 
 
 _BROW_X: Final = (1.12, 5.62)
 _BROW_HEIGHT: Final = ((0.0, 0.3, 0.62, 0.85, 1.0), (2.95, 3.25, 3.45, 3.20, 2.65))
-_BROW_THICKNESS: Final = ((0.0, 0.06, 0.3, 0.65, 0.9, 1.0), (0.13, 0.33, 0.41, 0.33, 0.17, 0.03))
-_BROW_COLUMNS, _BROW_ROWS = 18, 5
+_BROW_THICKNESS: Final = ((0.0, 0.04, 0.14, 0.35, 0.65, 0.9, 1.0), (0.05, 0.20, 0.34, 0.39, 0.31, 0.15, 0.02))
+_BROW_COLUMNS, _BROW_ROWS = 53, 6
+_BROW_HAIRS: Final = 13
+"""How many tufts the upper edge of a brow ends in."""
 
 
 def _brow_points(side: int) -> tuple[SkinPoints, Array]:
     """Return where a brow's vertices sit on the skin, and their offsets from it."""
     along = np.linspace(0.0, 1.0, _BROW_COLUMNS)
     arch = np.interp(along, *_BROW_HEIGHT)
-    arch = np.convolve(np.pad(arch, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    smoothing = 13
+    arch = np.convolve(np.pad(arch, smoothing // 2, mode="edge"), np.full(smoothing, 1 / smoothing), mode="valid")
     half = np.interp(along, *_BROW_THICKNESS)
-    across = np.linspace(-1.0, 1.0, _BROW_ROWS)
-    height = (arch + across[:, None] * half).ravel()
-    x = np.tile(_BROW_X[0] + along * (_BROW_X[1] - _BROW_X[0]), _BROW_ROWS)
+    # hairs grow up at the inner end and lie down along the brow towards the outer one
+    tuft = (along * _BROW_HAIRS) % 1.0
+    ragged = 0.11 * (tuft - 0.5) * np.interp(along, (0.0, 0.1, 0.8, 1.0), (1.0, 1.0, 0.5, 0.0))
+    across = np.linspace(-1.0, 1.0, _BROW_ROWS)[:, None]
+    height = arch + across * half + ragged * np.maximum(across, 0.35 * across)
+    slant = np.interp(along, (0.0, 0.5, 1.0), (0.10, 0.20, 0.12)) * across
+    x = _BROW_X[0] + along * (_BROW_X[1] - _BROW_X[0]) + slant - 0.10
+    groove = 0.05 * np.cos(2 * np.pi * (along * _BROW_HAIRS - 0.15 * across))
+    thick = (0.03 + (0.15 + groove) * (1 - across**2)) * np.minimum(1.0, half / 0.2)
+    height, x = height.ravel(), x.ravel()
     theta = angle_at(side * x, height)
-    thickness = ((0.04 + 0.17 * (1 - across**2))[:, None] * np.minimum(1.0, half / 0.2)).ravel()
     normal = _unit(np.stack([0.75 * np.sin(theta), np.full_like(theta, 0.15), np.cos(theta)], axis=-1))
     above = np.ones_like(theta)
-    return SkinPoints(theta, height, above, above), normal * thickness[:, None]
+    return SkinPoints(theta, height, above, above), normal * thick.ravel()[:, None]
 
 
 def brows(shapes: tuple[str, ...]) -> list[Part]:

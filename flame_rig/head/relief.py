@@ -86,7 +86,7 @@ def nasolabial_groove(points: SkinPoints, inner: float, outer: float, width: flo
 def lip_mask(points: SkinPoints) -> Array:
     """Return 1 on the red of the lips and 0 elsewhere."""
     inside = np.abs(points.x) < lm.MOUTH_CORNER_X
-    return (1.0 - smoothstep(0.92, 1.10, _across_lip(points))) * inside
+    return (1.0 - smoothstep(0.82, 1.22, _across_lip(points))) * inside
 
 
 def _across_lip(points: SkinPoints) -> Array:

@@ -79,7 +79,7 @@ def teeth(upper: bool) -> Part:
     """Return a row of teeth: one strip, its joints pressed in between teeth."""
     columns = 81
     x = np.linspace(-_ARCH_HALF_WIDTH, _ARCH_HALF_WIDTH, columns)
-    arch = (7.86 if upper else 7.58) - 0.13 * x**2 - 0.004 * x**4
+    arch = (7.80 if upper else 7.54) - 0.13 * x**2 - 0.004 * x**4
     phase = np.abs((x / _TOOTH_WIDTH) % 1.0 - 0.5) * 2.0
     from_joint = 1.0 - phase if upper else phase
     bulge = 0.10 * (1 - (1 - from_joint) ** 4)
@@ -118,19 +118,19 @@ def _with_the_jaw(vertices: Array) -> dict[str, Array]:
 def tongue() -> Part:
     """Return the tongue; ``tongueOut`` flattens it and slides its tip out between the teeth, over the lower lip."""
     polar, azimuth, polygons = capped_sphere(np.pi * np.arange(1, 14) / 14, 24)
-    centre, radii = np.array((0.0, -7.75, 5.4)), np.array((1.9, 0.72, 1.9))
+    centre, radii = np.array((0.0, -7.52, 5.0)), np.array((1.9, 0.50, 1.9))
     # pole at the tip
     unit = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
     vertices = centre + unit * radii
     vertices[:, 1] -= 0.12 * np.exp(-((vertices[:, 0] / 0.35) ** 2)) * (unit[:, 1] > 0) * unit[:, 1]
-    reach = smoothstep(3.9, 7.3, vertices[:, 2])
+    reach = smoothstep(3.5, 6.9, vertices[:, 2])
     away = vertices - centre
     out = _with_the_jaw(vertices)["tongueOut"]
-    out[:, 0] -= 0.28 * reach * away[:, 0]
-    out[:, 2] += 4.0 * reach
+    out[:, 0] -= 0.55 * reach * away[:, 0]
+    out[:, 2] += 4.4 * reach
     # flat between the teeth, then over the lip, then hanging down in front of it
-    level = 1.02 * smoothstep(3.9, 6.6, vertices[:, 2]) - 0.80 * smoothstep(9.0, 11.2, vertices[:, 2] + out[:, 2]) ** 2
-    out[:, 1] += level - 0.52 * reach * away[:, 1]
+    level = 1.72 * smoothstep(3.5, 6.2, vertices[:, 2]) - 0.75 * smoothstep(9.4, 11.6, vertices[:, 2] + out[:, 2]) ** 2
+    out[:, 1] += level - 0.25 * reach * away[:, 1]
     return Part(
         name="tongue",
         material="tongue",
