@@ -10,6 +10,7 @@ import pytest
 from flame_rig.flame_model import FlameModel, joints_at_rest
 from flame_rig.head import build_head
 from flame_rig.regions import MIDDLE_REGIONS, REGION_NAMES, SIDED_REGIONS, FaceRegions, face_regions
+from tests.fakes.surrogate import make_surrogate, reshaped
 
 HEAD = build_head()
 
@@ -125,6 +126,17 @@ def test_anatomy_finds_what_the_names_say(name: str) -> None:
 def test_a_head_elsewhere_keeps_its_regions() -> None:
     moved = dataclasses.replace(HEAD, v_template=HEAD.v_template + np.array([0.3, -1.0, 2.0]))
     assert face_regions(moved).masks == pytest.approx(REGIONS["named"][1].masks, abs=1e-9)
+
+
+def test_another_topology_and_face_has_its_regions_too() -> None:
+    model = make_surrogate(reshaped, seed=2).model
+    regions = face_regions(model)
+    centres = {name: centre(model, regions, name) for name in REGION_NAMES}
+    for region in SIDED_REGIONS:
+        assert centres[f"{region}.L"] == pytest.approx(centres[f"{region}.R"] * (-1, 1, 1), abs=0.004)
+    order = ("brow.R", "upper_lid.R", "lower_lid.R", "nose", "upper_lip", "lower_lip", "jaw")
+    assert np.all(np.diff([centres[name][1] for name in order]) < -0.001)
+    assert all((mask > 0.9).sum() >= 10 for mask in regions.masks)
 
 
 def test_an_unknown_region_is_a_sentence() -> None:
