@@ -48,22 +48,26 @@ def crossing_depth(points: np.ndarray, one: np.ndarray, other: np.ndarray) -> fl
 
 
 def _edges_through(points: np.ndarray, piercing: np.ndarray, pierced: np.ndarray) -> float:
-    edges = np.unique(
-        np.sort(np.concatenate([piercing[:, [0, 1]], piercing[:, [1, 2]], piercing[:, [2, 0]]]), axis=1), axis=0
-    )
-    ends = points[edges]
-    corners = points[pierced]
-    low, high = ends.min(axis=1), ends.max(axis=1)
-    floor, roof = corners.min(axis=1), corners.max(axis=1)
+    every = np.concatenate([piercing[:, [0, 1]], piercing[:, [1, 2]], piercing[:, [2, 0]]])
+    edges = np.unique(np.sort(every, axis=1), axis=0)
+    low, high = points[edges].min(axis=1), points[edges].max(axis=1)
+    floor, roof = points[pierced].min(axis=1), points[pierced].max(axis=1)
+    # first by the whole of the other surface: most of a face is nowhere near it
+    near_edges = ((low <= roof.max(axis=0)) & (high >= floor.min(axis=0))).all(axis=1)
+    near_triangles = ((floor <= high.max(axis=0)) & (roof >= low.min(axis=0))).all(axis=1)
+    edges, low, high = edges[near_edges], low[near_edges], high[near_edges]
+    pierced, floor, roof = pierced[near_triangles], floor[near_triangles], roof[near_triangles]
     worst = 0.0
     step = max(1, _CHUNK // max(1, len(pierced)))
     for start in range(0, len(edges), step):
         here = slice(start, start + step)
-        near = ((low[here, None] <= roof[None]) & (high[here, None] >= floor[None])).all(axis=2)
+        near = np.ones((len(edges[here]), len(pierced)), dtype=bool)
+        for axis in (1, 2, 0):
+            near &= low[here, axis, None] <= roof[None, :, axis]
+            near &= high[here, axis, None] >= floor[None, :, axis]
         edge, triangle = np.nonzero(near)
-        edge = edge + start
         if len(edge):
-            worst = max(worst, _deepest(points, edges[edge], pierced[triangle]))
+            worst = max(worst, _deepest(points, edges[edge + start], pierced[triangle]))
     return 1000.0 * worst
 
 

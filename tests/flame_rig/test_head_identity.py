@@ -18,7 +18,7 @@ IDENTITIES = np.random.default_rng(7).uniform(-2.0, 2.0, (12, len(IDENTITY_NAMES
 
 
 def eyeball(name: str) -> np.ndarray:
-    return np.flatnonzero(PARTS == name)
+    return np.flatnonzero(HEAD.vertex_parts == HEAD.part_names.index(name))
 
 
 def test_each_component_has_a_name_and_moves_the_face_by_millimetres() -> None:
