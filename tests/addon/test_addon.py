@@ -237,8 +237,8 @@ class TestPerformanceInTheInterface:
         assert "was renamed or deleted while its line was generated" in said
 
 
-def draw() -> list[tuple[str, str]]:
-    """What the panel draws, on a layout that writes it down."""
+def draw(panel: Any = panels.CTEG_PT_line) -> list[tuple[str, str]]:
+    """What a panel draws, on a layout that writes it down."""
     drawn: list[tuple[str, str]] = []
 
     class Layout:
@@ -264,9 +264,26 @@ def draw() -> list[tuple[str, str]]:
 
     # Without a window the interface has no scale.
     preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
-    context = SimpleNamespace(scene=bpy.context.scene, region=SimpleNamespace(width=300), preferences=preferences)
-    panels.CTEG_PT_line.draw(SimpleNamespace(layout=Layout()), context)
+    context = SimpleNamespace(
+        scene=bpy.context.scene,
+        view_layer=bpy.context.view_layer,
+        region=SimpleNamespace(width=300),
+        preferences=preferences,
+    )
+    panel.draw(SimpleNamespace(layout=Layout()), context)
     return drawn
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_head_panel_says_which_model_the_active_head_is() -> None:
+    actions = {("operator", f"cteg.{name}") for name in ("add_flame_head", "fit_bones", "bake_correctives")}
+    nothing = draw(panels.CTEG_PT_head)
+    assert actions <= set(nothing)
+    assert not [text for kind, text in nothing if kind == "label"]
+    build_rig(talking_box(), "Anna")
+    drawn = draw(panels.CTEG_PT_head)
+    assert actions <= set(drawn)
+    assert ("label", "Anna: box") in drawn
 
 
 class TestCommand:
