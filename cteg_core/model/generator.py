@@ -38,8 +38,8 @@ CHUNK_FRAMES: Final = 32
 SLACK_SECONDS: Final = 1.0
 """How long past the planned end the stop head may wait."""
 LATENT_TEMPERATURE: Final = 0.5
-"""Of the per-frame latents' noise. At 1 the frame-to-frame acceleration was twice the corpus's, at 0.5 within a quarter
-of it; what makes takes differ is the utterance latent, which is drawn at full strength."""
+"""Of the per-frame latents' noise, which adds to jitter and, by measurement, nothing to how takes differ (docs/model.md):
+that is the utterance latent's, which is drawn at full strength."""
 
 
 @dataclass
