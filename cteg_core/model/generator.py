@@ -38,8 +38,8 @@ CHUNK_FRAMES: Final = 32
 SLACK_SECONDS: Final = 1.0
 """How long past the planned end the stop head may wait."""
 LATENT_TEMPERATURE: Final = 0.5
-"""Of the per-frame latents' noise, which adds to jitter and, by measurement, nothing to how takes differ (docs/model.md):
-that is the utterance latent's, which is drawn at full strength."""
+"""Of the per-frame latents' noise, which adds jitter and, by measurement (docs/model.md), nothing to how takes differ:
+that is the utterance latent's doing, which is drawn at full strength."""
 
 
 @dataclass
