@@ -15,7 +15,7 @@ EYE_Z: Final = 6.08
 EYE_RADIUS: Final = 2.24
 LID_RADIUS: Final = EYE_RADIUS + 0.26
 INNER_CANTHUS_X: Final = 1.32
-OUTER_CANTHUS_X: Final = 5.24
+OUTER_CANTHUS_X: Final = 5.34
 
 LIP_LINE: Final = -6.8
 """Height of the row that the lips split along."""

@@ -20,8 +20,8 @@ _LOWER_DECAY: Final = 1.5
 _SEAL: Final = -0.70 * LOWER_OPENING
 """Where both lids meet in a blink, as a height of the lower lid's own curve."""
 _STAND_DECAY: Final = 0.9
-_UPPER_PEAK, _UPPER_POWER = 0.42, 0.80
-_LOWER_PEAK, _LOWER_POWER = 0.56, 0.95
+_UPPER_PEAK, _UPPER_POWER = 0.46, 0.70
+_LOWER_PEAK, _LOWER_POWER = 0.56, 0.85
 
 
 @dataclass(frozen=True)
