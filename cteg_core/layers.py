@@ -29,7 +29,7 @@ _SNAP_SECONDS: Final = 0.6
 _OPENING_DECAY: Final = 3.2
 
 LID_CLOSING: Final[dict[str, float]] = {
-    "eyeSquint": 0.35, "cheekSquint": 0.225, "eyeLookDown": 0.234, "browDown": 0.066, "mouthSmile": 0.048,
+    "eyeSquint": 0.351, "cheekSquint": 0.195, "eyeLookDown": 0.231, "browDown": 0.062, "mouthSmile": 0.044,
 }  # fmt: skip
 """Share of the eye's opening that a full shape takes away, measured at the middle of the lids of the project's head."""
 LID_OPENING: Final = ("eyeWide", "eyeLookUp")
