@@ -14,13 +14,12 @@ import bpy
 
 from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import DialogueLine, LineError
-from flame_rig.channels import channels_of_clip
 from flame_rig.flame_file import FlameFile, FlameFileError, read_flame
 from flame_rig.flame_model import FlameModel
 from flame_rig.rig_map import Inputs
-from flame_rig.spaces import arkit_from_frames
+from flame_rig.spaces import CTEG_HEAD_1, arkit_from_frames
 
-from . import actions, corrective_bake, jobs, preferences, rig_identity
+from . import actions, corrective_bake, jobs, preferences, rig_identity, space_maps
 from .actions import BakedTake, BakeError, clip_of
 from .characters import make_animatable, register_character, report_of, set_bones, set_rig_map
 from .errors import CtegError
@@ -59,6 +58,7 @@ __all__ = [
     "set_rig_map",
     "start_job",
     "take_name",
+    "use_flame_file",
 ]
 
 _NAME_BYTES: Final = 48
@@ -80,7 +80,8 @@ def add_head(
         model: any face in the FLAME layout; None is ``model_file``'s, or else the project's own head.
         name: the name of its mesh.
         model_file: a FLAME model, ``.pkl`` or ``.npz``; its edition, which decides the expression space, and its
-            licence are told by its content and stored with the head.
+            licence are told by its content and stored with the head, and so is its map from the project's space
+            (:mod:`.space_maps`), which takes some seconds to solve.
         edition: for a file whose content does not tell (``flame_rig.flame_file.EDITIONS``).
         expressions: how many expression components get a shape key, at most; None takes those that clips drive.
         identities: how many identity components get one, at most.
@@ -97,9 +98,33 @@ def add_head(
     if read is not None:
         rig.mesh[LICENCE] = read.edition.licence
         rig.mesh[READ_FROM] = f"{Path(model_file or '').name}: {read.edition.name}; {read.told_by}."
-        if read.notes:
-            rig.mesh[NOTES] = " ".join(read.notes)
+        notes = list(read.notes)
+        try:
+            space_maps.solve_for(rig, read.model)
+        except RigError as error:
+            notes.append(f"It cannot perform what the project's own checkpoint makes. {error}")
+        if notes:
+            rig.mesh[NOTES] = " ".join(notes)
     return rig
+
+
+def use_flame_file(rig: Rig | None, model_file: str | Path, edition: str | None = None) -> tuple[str, ...]:
+    """Let a head or character perform clips of a FLAME model's space, such as those of an EmoAva checkpoint.
+
+    The map between the model and the project's space is solved (some seconds) and stored with the rig.
+
+    Args:
+        rig: the head; None is the active one, or the scene's only one.
+        model_file, edition: as for :func:`add_head`.
+
+    Returns:
+        Sentences about how well the two go together.
+    """
+    rig = rig or _active_rig()
+    if rig.space != CTEG_HEAD_1.id:
+        raise RigError(f"The head “{rig.name}” is a FLAME head itself; this is for other heads and characters.")
+    space_maps.solve_for(rig, _read_model(model_file, edition).model)
+    return space_maps.sentences_of(rig)
 
 
 def _read_model(path: str | Path, edition: str | None) -> FlameFile:
@@ -186,7 +211,7 @@ def bake(
     """Bake a clip into a new Action of a head, at the scene's frame rate.
 
     Args:
-        clip: what to perform; of the head's own expression space.
+        clip: what to perform; of the head's own expression space, or of the other one of its space map.
         rig: the head; None is the active one, or the scene's only one.
         start_frame: frame of the clip's start; None is the current frame.
         name: of the Action; None makes one from the clip's text and seed.
@@ -196,19 +221,15 @@ def bake(
     """
     scene = scene or _active_scene()
     rig = rig or _active_rig()
-    if clip.space != rig.space:
-        raise BakeError(
-            f"The clip is of the expression space “{clip.space}” and the head “{rig.name}” of “{rig.space}”; "
-            "numbers of one mean nothing in the other, so generate it with a checkpoint of the head's space."
-        )
     rig_map = rig.rig_map
     try:
-        channels = channels_of_clip(rig_map, clip.frames, clip.fps, scene_fps(scene))
+        channels = space_maps.channels_for(rig, clip, scene_fps(scene))
     except ValueError as error:
         raise BakeError(f"The clip cannot be baked. {error}") from None
     start = scene.frame_current if start_frame is None else start_frame
     take = actions.bake(channels, rig, name or take_name(clip), start, clip=clip, to_nla=to_nla)
-    beyond = arkit_from_frames(clip.frames)[1] if rig_map.inputs is Inputs.ARKIT else 0
+    same_space = clip.space == rig_map.space
+    beyond = arkit_from_frames(clip.frames)[1] if rig_map.inputs is Inputs.ARKIT and same_space else 0
     if beyond:
         take = replace(
             take, notes=(f"{beyond} values are beyond what ARKit shapes can show, and were cut.", *take.notes)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import bpy
 
-from . import performance
+from . import performance, space_maps
 from .operators import (
     CTEG_OT_add_flame_head,
     CTEG_OT_add_head,
@@ -15,6 +15,7 @@ from .operators import (
     CTEG_OT_fit_bones,
     CTEG_OT_generate,
     CTEG_OT_restore_correctives,
+    CTEG_OT_use_flame_file,
 )
 from .rig import MODEL, active_rig
 
@@ -67,6 +68,8 @@ class CTEG_PT_head(bpy.types.Panel):
         rig = active_rig(context)
         if rig is not None:
             layout.label(text=f"{rig.name}: {rig.mesh.get(MODEL, rig.space)}", icon="USER")
+            draw_sentences(layout.column(align=True), context, space_maps.sentences_of(rig), "INFO")
+        layout.operator(CTEG_OT_use_flame_file.bl_idname, icon="FILE_REFRESH")
         layout.operator(CTEG_OT_fit_bones.bl_idname, icon="BONE_DATA")
         row = layout.row(align=True)
         row.operator(CTEG_OT_bake_correctives.bl_idname)

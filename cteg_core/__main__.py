@@ -73,6 +73,10 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--fps", type=_rate, metavar="RATE", help="frames a second of a Live Link file (default: 60)")
     parser.add_argument(
+        "--flame-file", type=Path, metavar="FILE",
+        help="the FLAME model that the checkpoint performs for: its takes are written in the project's own space",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, metavar="FILE",
         help="the file to write; several takes are numbered (default: clip.json, or take.csv)",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -75,6 +75,23 @@ def channels_of_clip(rig_map: RigMap, frames: ArrayLike, source_fps: float, targ
         fps=target_fps,
         clamped=(np.abs(values) > KEY_LIMIT).sum(axis=0),
         key_meshes=rig_map.key_meshes,
+    )
+
+
+def with_bones(channels: Channels, more: Channels) -> Channels:
+    """Return ``channels`` with the bones of ``more`` beside its own; both have the same samples.
+
+    Raises ValueError where they have not, or name the same bone.
+    """
+    if channels.sample_count != more.sample_count or channels.fps != more.fps:
+        raise ValueError("Bones can only be added from channels of the same length and frame rate.")
+    both = set(channels.bone_names) & set(more.bone_names)
+    if both:
+        raise ValueError(f"The bone “{min(both)}” is animated twice.")
+    return replace(
+        channels,
+        bone_names=channels.bone_names + more.bone_names,
+        bone_quaternions=np.concatenate([channels.bone_quaternions, more.bone_quaternions], axis=1),
     )
 
 

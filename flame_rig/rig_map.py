@@ -155,3 +155,19 @@ class RigMap:
         from flame_rig.rig_map_json import loads
 
         return loads(text)
+
+
+def eyes_map(bones: tuple[str, ...] = EYE_BONES) -> RigMap:
+    """Return a map of ``cteg-head-1`` that turns eye bones (of ``EYE_BONES``) and moves nothing else.
+
+    For rigs of other spaces, whose frames hold no gaze.
+    """
+    columns = eye_vectors(np.eye(FRAME_WIDTH))
+    weights = [columns[:, EYE_BONES.index(bone)].T for bone in bones]
+    return RigMap(
+        space=CTEG_HEAD_1.id,
+        key_names=(),
+        key_weights=np.zeros((0, EXPRESSION_COUNT)),
+        bone_names=bones,
+        bone_weights=np.array(weights).reshape(-1, 3, FRAME_WIDTH),
+    )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from cteg_core.clip import Controls, ExpressionClip
+from cteg_core.clip_spaces import clip_in_other_space
 from cteg_core.dialogue import DialogueLine
 from cteg_core.model_loading import load_performer
 from cteg_core.performer import FinishedTake, takes_of
+from flame_rig.flame_file import read_flame
 from flame_rig.livelink import DEFAULT_FPS, livelink_take, write_livelink
+from flame_rig.retarget import SpaceMap, solve_space_map
 from flame_rig.spaces import CTEG_HEAD_1
 
 DEFAULT_OUT: Final[dict[str, str]] = {"clip": "clip.json", "livelink": "take.csv"}
@@ -35,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
                     print("".join(f"{note}\n" for note in event.clip.notes), end="", file=sys.stderr)
                 path = numbered(out, event.request_index, arguments.takes)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(written(event.clip, arguments.format, arguments.fps), encoding="utf-8", newline="\n")
+                clip = in_head_space(event.clip, arguments.flame_file) if arguments.flame_file else event.clip
+                path.write_text(written(clip, arguments.format, arguments.fps), encoding="utf-8", newline="\n")
                 print(
                     f"{path}: {event.clip.seconds:.2f} s, seed {event.clip.seed}, "
                     f"{time.monotonic() - started:.1f} s after the start"
@@ -45,6 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         return _failed(str(error))
     return 0
+
+
+def in_head_space(clip: ExpressionClip, flame_file: Path) -> ExpressionClip:
+    """Return a clip of a FLAME model's space in the project's own, whose curves are ARKit's.
+
+    Raises ValueError where the file is no FLAME model, or the clip is of another space than its.
+    """
+    return clip_in_other_space(clip, _space_map(flame_file)) if clip.space != CTEG_HEAD_1.id else clip
+
+
+@cache
+def _space_map(flame_file: Path) -> SpaceMap:
+    return solve_space_map(read_flame(flame_file).model)
 
 
 def written(clip: ExpressionClip, output_format: str, fps: float | None = None) -> str:
@@ -59,8 +77,8 @@ def written(clip: ExpressionClip, output_format: str, fps: float | None = None) 
         return clip.to_json()
     if clip.space != CTEG_HEAD_1.id:
         raise ValueError(
-            f"The checkpoint performs in “{clip.space}”; a Live Link file holds ARKit curves, so generate with a "
-            f"checkpoint of “{CTEG_HEAD_1.id}”."
+            f"The checkpoint performs in “{clip.space}”; a Live Link file holds ARKit curves, so name the FLAME model "
+            f"of that space with --flame-file, or generate with a checkpoint of “{CTEG_HEAD_1.id}”."
         )
     return write_livelink(livelink_take(clip.frames, clip.fps, DEFAULT_FPS if fps is None else fps))
 

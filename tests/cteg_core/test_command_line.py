@@ -10,7 +10,7 @@ import pytest
 from cteg_core.__main__ import COMMANDS, main
 from cteg_core.clip import ExpressionClip
 from cteg_core.commands import generate
-from cteg_core.commands.generate import numbered, written
+from cteg_core.commands.generate import in_head_space, numbered, written
 from flame_rig.livelink import read_livelink
 from flame_rig.spaces import arkit_from_frames
 from tests.fakes.fake_sidecar import FakePerformer
@@ -49,6 +49,18 @@ def test_generate_refuses_live_link_files_of_other_faces() -> None:
     clip = ExpressionClip(frames=np.zeros((2, 53), dtype=np.float32), fps=30, space="flame-2020", text="")
     with pytest.raises(ValueError, match="performs in “flame-2020”; a Live Link file holds ARKit curves"):
         written(clip, "livelink")
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_generate_reads_the_flame_file_only_for_takes_of_its_space(tmp_path: Path) -> None:
+    """The fake performs in the head's own space already, so a file that is not there is not missed."""
+    out = tmp_path / "take.csv"
+    wanted = ["generate", "two words", "--format", "livelink", "--flame-file", str(tmp_path / "none.pkl")]
+    assert main([*wanted, "--out", str(out)]) == 0
+    assert out.is_file()
+    clip = ExpressionClip(frames=np.zeros((2, 53), dtype=np.float32), fps=30, space="flame-2020", text="")
+    with pytest.raises((OSError, ValueError), match=r"none\.pkl"):
+        in_head_space(clip, tmp_path / "none.pkl")
 
 
 @pytest.mark.usefixtures("fake_model")
