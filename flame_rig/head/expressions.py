@@ -125,7 +125,7 @@ def _smile(points: SkinPoints) -> Offset:
         np.exp(-(((ax - lm.MOUTH_CORNER_X) / 1.7) ** 2)),
     )
     lift = 1.12 * along * np.exp(-((above / 1.8) ** 2))
-    lips = 0.16 * _lip_band(points, 0.9, 0.9, 2.2) * np.where(points.mouth_side > 0, 1.0, 0.4)
+    lips = 0.16 * _lip_band(points, 0.9, 0.9, 2.2) * np.where(points.mouth_side > 0, 1.0, 0.8)
     return _offset(points, up=lift + lips, forward=-0.20 * nasolabial_groove(points, 1.75, 3.10, 0.33))
 
 
