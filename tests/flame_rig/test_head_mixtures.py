@@ -32,9 +32,7 @@ TOUCH = 0.1
 # what linear shapes cannot avoid, measured, millimetres: (mixture, row, what) -> depth
 KNOWN: dict[tuple[str, int, str], float] = {
     ("action_units", 12, "lips"): 0.3,  # a jaw to the side under a pucker and a frown
-    ("action_units", 21, "tongue"): 1.5,
-    ("action_units", 22, "tongue"): 1.6,
-    ("action_units", 35, "tongue"): 0.6,
+    ("action_units", 35, "tongue"): 0.6,  # a tongue put out a third of the way over a half open jaw
 }
 
 
