@@ -44,6 +44,8 @@ def arkit_weights(face: Face) -> np.ndarray:
     weights = np.zeros(len(ARKIT_SHAPES))
     for name, weight in face.items():
         for shape in (name,) if name in ARKIT_SHAPES else (f"{name}Left", f"{name}Right"):
+            if shape not in ARKIT_SHAPES:
+                raise ValueError(f"ARKit has no shape called {name!r}.")
             weights[ARKIT_SHAPES.index(shape)] = weight
     return weights
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import bpy
 import numpy as np
@@ -25,6 +25,8 @@ from demo.takes import empty_scene, staged_head
 
 VIEWS: Final[dict[str, float]] = {"front": 0.0, "three-quarter": 38.0, "side": 90.0}
 """Degrees that the head is turned to its left, away from the camera."""
+LENS, LIFT = 99.0, -0.012
+"""A longer lens than the stage's, and how far it is shifted up in widths of the picture: the face fills the tile."""
 COLUMNS: Final = 7
 NAME_SIZE: Final = 20
 SAMPLES: Final = 24
@@ -62,6 +64,8 @@ def write_head_sheet(
     """Render ``FACES`` from ``VIEWS`` (one below the other, the name on top) and write them as one PNG."""
     scene = empty_scene()
     rig = staged_head(scene)
+    camera: Any = scene.camera
+    camera.data.lens, camera.data.shift_y = LENS, LIFT
     (use_eevee if eevee else use_cycles)(scene, (tile, tile), samples)
     write_png(scene)
     columns = min(columns, len(faces))
