@@ -61,7 +61,7 @@ class Variant:
     name: str
     what: str
     config: TrainConfig
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1)
     scaled: bool = True
     temperature: float = LATENT_TEMPERATURE
     correlation: float = NOISE_CORRELATION

@@ -45,12 +45,11 @@ _OFFICIAL_IN_OUR_SIZE: Final = replace(
 )
 
 VARIANTS: Final[tuple[Variant, ...]] = (
-    Variant("full", "the default", BASE, seeds=(0, 1)),
-    Variant("ewa-off", "no EwA", replace(BASE, model=replace(DEFAULT, expression_attention="off")), seeds=(0, 1)),
-    Variant("lta-off", "no LTA", replace(BASE, model=replace(DEFAULT, latent_temporal_attention=False)), seeds=(0, 1)),
-    Variant("utterance-off", "no utterance latent", replace(BASE, model=replace(DEFAULT, utterance_latent=0)),
-            seeds=(0, 1)),
-    Variant("guided-off", "no target-guided loss", replace(BASE, loss=LossConfig(guided_weight=0.0)), seeds=(0, 1)),
+    Variant("full", "the default", BASE),
+    Variant("ewa-off", "no EwA", replace(BASE, model=replace(DEFAULT, expression_attention="off"))),
+    Variant("lta-off", "no LTA", replace(BASE, model=replace(DEFAULT, latent_temporal_attention=False))),
+    Variant("utterance-off", "no utterance latent", replace(BASE, model=replace(DEFAULT, utterance_latent=0))),
+    Variant("guided-off", "no target-guided loss", replace(BASE, loss=LossConfig(guided_weight=0.0))),
     Variant("history-true", "the true past in training", replace(
         BASE, dropout=Dropout(frames=0.0, history=0.0, no_history=0.0, frame_noise=0.0))),
     Variant("emotion-off", "no emotion condition: text alone", replace(BASE, model=replace(DEFAULT, emotion_width=0))),
@@ -65,10 +64,8 @@ VARIANTS: Final[tuple[Variant, ...]] = (
         BASE, model=replace(DEFAULT, d_latent=DEFAULT.d_model))),
     Variant("kl-padding", "KL averaged over padding too", replace(BASE, loss=LossConfig(kl_over_padding=True))),
     Variant("frame-rates", "four frame rates instead of one", replace(BASE, model=replace(DEFAULT, frame_rate=True))),
-    Variant("white-latents", "performed with white latent noise", BASE, seeds=(0, 1), correlation=0.0,
-            trained_as="full"),
-    Variant("full-noise", "performed with latent noise at full strength", BASE, seeds=(0, 1), temperature=1.0,
-            trained_as="full"),
+    Variant("white-latents", "performed with white latent noise", BASE, correlation=0.0, trained_as="full"),
+    Variant("full-noise", "performed with latent noise at full strength", BASE, temperature=1.0, trained_as="full"),
     Variant("ewa-official", "EwA over the whole sequence", replace(
         BASE, model=replace(DEFAULT, expression_attention="official"))),
     Variant("official", "all as in the official code, in this size", replace(
