@@ -36,7 +36,7 @@ MATERIALS: Final[tuple[Material, ...]] = (
     Material("teeth", (0.95, 0.91, 0.82), roughness=0.38, subsurface=0.3, specular=0.3, emission=0.16),
     Material("tongue", (0.72, 0.27, 0.26), roughness=0.35, subsurface=0.2),
     Material("eye", (1.0, 1.0, 1.0), roughness=0.06, specular=0.28, coat=0.25, vertex_color=True),
-    Material("hair", (0.105, 0.045, 0.022), roughness=0.58, specular=0.2, vertex_color=True),
+    Material("hair", (0.105, 0.045, 0.022), roughness=0.72, specular=0.06, vertex_color=True),
 )
 MATERIAL_INDEX: Final = {material.name: index for index, material in enumerate(MATERIALS)}
 
