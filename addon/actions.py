@@ -178,7 +178,7 @@ class _KeyFaults:
 def _key_curves(
     channels: Channels, columns: Sequence[int], keys: bpy.types.Key, prefix: str, faults: _KeyFaults
 ) -> Iterator[_Curve]:
-    driven = _driven_paths(keys)
+    driven = compat.driven_paths(keys)
     for column in columns:
         name = channels.key_names[column]
         key, path, shown = keys.key_blocks.get(name), key_path(name), prefix + name
@@ -198,7 +198,7 @@ def _key_curves(
 
 
 def _bone_curves(channels: Channels, armature: bpy.types.Object, notes: list[str]) -> Iterator[_Curve]:
-    driven = _driven_paths(armature)
+    driven = compat.driven_paths(armature)
     missing: list[str] = []
     left_alone: list[str] = []
     locked: list[str] = []
@@ -236,11 +236,6 @@ def _rotation_values(mode: str, rotations: NDArray[np.float64]) -> tuple[str, ND
         # Near the last angles rather than within ±180 degrees, so that curves do not jump.
         eulers.append(Quaternion(rotation).to_euler(order, *eulers[-1:]))
     return "rotation_euler", np.array(eulers, dtype=np.float64)
-
-
-def _driven_paths(owner: compat.Animated) -> set[str]:
-    animation = owner.animation_data
-    return {driver.data_path for driver in animation.drivers} if animation is not None else set()
 
 
 def _listed(sentence: str, names: Sequence[str]) -> list[str]:

@@ -40,6 +40,6 @@ class CTEG_PT_character(bpy.types.Panel):
             draw_sentences(box.column(align=True), context, sentences, "INFO")
             if characters.needs_override(rig):
                 layout.operator(CTEG_OT_make_animatable.bl_idname, icon="LIBRARY_DATA_OVERRIDE")
-        row = layout.row(align=True)
-        row.operator(CTEG_OT_import_livelink.bl_idname, icon="IMPORT")
-        row.operator(CTEG_OT_export_livelink.bl_idname, icon="EXPORT")
+        column = layout.column(align=True)
+        column.operator(CTEG_OT_import_livelink.bl_idname, icon="IMPORT")
+        column.operator(CTEG_OT_export_livelink.bl_idname, icon="EXPORT")

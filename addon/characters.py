@@ -18,6 +18,8 @@ from flame_rig.character import MatchReport, match_keys, with_eye_bone, with_jaw
 from flame_rig.rig_map import RigMap
 from flame_rig.spaces import JAW_OPEN_RADIANS
 
+from . import compat
+from .actions import key_path
 from .rig import BONES, CHARACTER, MESH_LABEL, MESHES, PART, RIG_MAP, Rig, RigError, find_rig
 
 _MARKS: Final = (PART, RIG_MAP, MESH_LABEL, MESHES, CHARACTER, BONES)
@@ -130,20 +132,26 @@ def set_bones(
 def report_of(rig: Rig) -> MatchReport:
     """Return what a character's map drives now, and what it leaves."""
     rig_map = rig.rig_map
-    matched = tuple(
-        (mesh, key, ", ".join(shape for shape, weight in zip(ARKIT_SHAPES, row, strict=True) if weight))
-        for mesh, key, row in zip(rig_map.key_meshes, rig_map.key_names, rig_map.key_weights, strict=True)
-    )
-    driven = {(mesh, key) for mesh, key, _ in matched}
-    moving = (rig_map.key_weights != 0.0).any(axis=0) | (rig_map.bone_weights != 0.0).any(axis=(0, 1))
     names = {label: _key_names(mesh) for label, mesh in rig.meshes}
-    rest = {label: [key for key in keys if (label, key) not in driven] for label, keys in names.items()}
+    keys = {(label, key) for label, keys in names.items() for key in keys}
+    with_drivers = {(label, key) for label, mesh in rig.meshes for key in _driven_keys(mesh)}
+    mapped = tuple(zip(rig_map.key_meshes, rig_map.key_names, strict=True))
+    matched = tuple(
+        (*pair, ", ".join(shape for shape, weight in zip(ARKIT_SHAPES, row, strict=True) if weight))
+        for pair, row in zip(mapped, rig_map.key_weights, strict=True)
+        if pair in keys
+    )
+    weights = rig_map.key_weights[[pair in keys for pair in mapped]]
+    moving = (weights != 0.0).any(axis=0) | (rig_map.bone_weights != 0.0).any(axis=(0, 1))
+    rest = {label: [key for key in keys if (label, key) not in mapped] for label, keys in names.items()}
     spelled = match_keys(rest)[1]
     return MatchReport(
         matched=matched,
         unmatched_shapes=tuple(shape for shape, moves in zip(ARKIT_SHAPES, moving, strict=True) if not moves),
         unmatched_keys=tuple((label, key) for label, keys in rest.items() for key in keys),
         ambiguous=spelled.ambiguous,
+        missing_keys=tuple(pair for pair in mapped if pair not in keys),
+        driven_keys=tuple(pair for pair in mapped if pair in with_drivers),
     )
 
 
@@ -215,6 +223,12 @@ def _key_names(mesh: bpy.types.Object) -> list[str]:
     keys = mesh.data.shape_keys
     rest = keys.reference_key if keys is not None else None
     return [key.name for key in keys.key_blocks if key != rest] if keys is not None else []
+
+
+def _driven_keys(mesh: bpy.types.Object) -> frozenset[str]:
+    keys = mesh.data.shape_keys
+    paths = compat.driven_paths(keys) if keys is not None else ()
+    return frozenset(name for name in _key_names(mesh) if paths and key_path(name) in paths)
 
 
 def _refuse_strange_labels(rig_map: RigMap, meshes: Mapping[str, object]) -> None:

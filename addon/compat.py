@@ -85,6 +85,12 @@ def animated_paths(owner: Animated) -> set[str]:
     return {curve.data_path for bag in bags if bag is not None for curve in bag.fcurves}
 
 
+def driven_paths(owner: Animated) -> set[str]:
+    """Return the data paths that the owner has drivers for."""
+    animation = owner.animation_data
+    return {driver.data_path for driver in animation.drivers} if animation is not None else set()
+
+
 def assign(part: ActionPart) -> None:
     """Make a part its owner's active Action."""
     animation = part.owner.animation_data or part.owner.animation_data_create()

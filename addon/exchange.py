@@ -9,6 +9,7 @@ import numpy as np
 
 from cteg_core.clip import ExpressionClip
 from flame_rig.arkit import ARKIT_SHAPES
+from flame_rig.character import for_meshes
 from flame_rig.livelink import DEFAULT_FPS, MAX_CHARACTERS, livelink_take, read_livelink, write_livelink
 from flame_rig.rig_map import RigMap
 from flame_rig.spaces import CTEG_HEAD_1, frames_from_arkit
@@ -27,12 +28,15 @@ def save_rig_map(rig: Rig, path: Path | str) -> None:
 
 
 def load_rig_map(rig: Rig, path: Path | str) -> None:
-    """Read a map from a file and store it with a character; raises RigError if it is none, or not for its meshes."""
+    """Read a map from a file and store it with a character; raises RigError if it is none, or not for its meshes.
+
+    Meshes may be called otherwise by Blender's endings: a map for “Head” fits “Head.001”.
+    """
     try:
         rig_map = RigMap.from_json(_read(Path(path), MAX_CHARACTERS))
     except ValueError as error:
         raise RigError(f"The rig map {path} cannot be used. {error}") from None
-    set_rig_map(rig, rig_map)
+    set_rig_map(rig, for_meshes(rig_map, [label for label, _ in rig.meshes]))
 
 
 def export_livelink(clip: ExpressionClip, path: Path | str, fps: float = DEFAULT_FPS) -> None:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import bpy
 
@@ -19,8 +19,10 @@ from .operators import (
 )
 from .rig import MODEL, active_rig
 
-_LETTER_WIDTH = 7.0
+_LETTER_WIDTH: Final = 7.0
 """Pixels that a letter of Blender's interface font takes at scale 1, about."""
+_MOST_LINES: Final = 6
+"""Lines of one sentence; a list of all the keys of a character would push everything else out of sight."""
 
 
 class CTEG_PT_line(bpy.types.Panel):
@@ -67,7 +69,8 @@ class CTEG_PT_head(bpy.types.Panel):
         layout.operator(CTEG_OT_add_flame_head.bl_idname, icon="FILE_FOLDER")
         rig = active_rig(context)
         if rig is not None:
-            layout.label(text=f"{rig.name}: {rig.mesh.get(MODEL, rig.space)}", icon="USER")
+            model = rig.mesh.get(MODEL)
+            layout.label(text=f"{rig.name}: {model}" if model else rig.name, icon="USER")
             draw_sentences(layout.column(align=True), context, space_maps.sentences_of(rig), "INFO")
         layout.operator(CTEG_OT_use_flame_file.bl_idname, icon="FILE_REFRESH")
         layout.operator(CTEG_OT_fit_bones.bl_idname, icon="BONE_DATA")
@@ -88,8 +91,9 @@ def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
 def draw_sentences(
     column: bpy.types.UILayout, context: bpy.types.Context, sentences: Iterable[str], icon: Literal["ERROR", "INFO"]
 ) -> None:
-    """Show sentences broken into lines as wide as the sidebar, each behind an icon."""
+    """Show sentences broken into lines as wide as the sidebar, each behind an icon; a long one ends in dots."""
     letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
     for sentence in sentences:
-        for number, line in enumerate(textwrap.wrap(sentence, max(20, letters - 4))):
+        lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=_MOST_LINES, placeholder=" …")
+        for number, line in enumerate(lines):
             column.label(text=line, icon="BLANK1" if number else icon)

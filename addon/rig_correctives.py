@@ -12,6 +12,8 @@ from typing import Final
 
 import bpy
 
+from . import compat
+
 CORRECTIVE_TERMS: Final[tuple[str, ...]] = (
     "-2*(y*y+z*z)", "2*(x*y-w*z)", "2*(x*z+w*y)",
     "2*(x*y+w*z)", "-2*(x*x+z*z)", "2*(y*z-w*x)",
@@ -63,7 +65,6 @@ def undrive_correctives(keys: bpy.types.Key, columns: Iterable[int]) -> None:
 
 def driven_columns(keys: bpy.types.Key) -> tuple[int, ...]:
     """Return those of :func:`corrective_columns` whose keys have a driver."""
-    animation = keys.animation_data
-    driven = {driver.data_path for driver in animation.drivers} if animation is not None else set()
+    driven = compat.driven_paths(keys)
     names = {column: corrective_name(column) for column in corrective_columns(keys)}
     return tuple(column for column, name in names.items() if f'key_blocks["{name}"].value' in driven)

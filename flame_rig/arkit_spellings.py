@@ -103,9 +103,9 @@ def names_a_shape(prefix: str) -> bool:
     return any(joined in prefix for joined in _MEANINGS)
 
 
-def is_copy(name: str) -> bool:
-    """Return whether a name ends as Blender's copies do (``jawOpen.001``)."""
-    return _COPY.search(name) is not None
+def without_copy_ending(name: str) -> str:
+    """Return a name without the ending of Blender's copies."""
+    return _COPY.sub("", name)
 
 
 def _words(name: str) -> list[str]:

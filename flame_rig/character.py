@@ -6,7 +6,7 @@ Every function returns a new map. Nothing is matched on a guess: what could mean
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flame_rig.arkit import ARKIT_SHAPES, JAW_ROTATION_SHAPES
-from flame_rig.arkit_spellings import Spelling, is_copy, names_a_shape, spelling_of
+from flame_rig.arkit_spellings import Spelling, names_a_shape, spelling_of, without_copy_ending
 from flame_rig.gaze import LOOK_RADIANS
 from flame_rig.rig_map import Inputs, RigMap
 from flame_rig.spaces import CTEG_HEAD_1, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
@@ -39,6 +39,8 @@ class MatchReport:
         unmatched_keys: (mesh, key) of keys that mean no shape.
         ambiguous: (mesh, shape, keys) where several keys could be the shape; none of them is driven.
         passed_over: (mesh, key, shape) of keys that another key of the mesh, nearer to Apple's name, stands before.
+        missing_keys: (mesh, key) of keys that the map drives and that are not there.
+        driven_keys: (mesh, key) of matched keys that a driver moves already, so that a performance leaves them alone.
     """
 
     matched: tuple[tuple[str, str, str], ...]
@@ -46,6 +48,8 @@ class MatchReport:
     unmatched_keys: tuple[tuple[str, str], ...]
     ambiguous: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     passed_over: tuple[tuple[str, str, str], ...] = ()
+    missing_keys: tuple[tuple[str, str], ...] = ()
+    driven_keys: tuple[tuple[str, str], ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """Return the report as sentences for the user."""
@@ -60,13 +64,19 @@ class MatchReport:
             sentences.append(f"Another key with a nearer name is driven in place of these: {cases}.")
         if self.unmatched_shapes:
             sentences.append(f"No key for: {', '.join(self.unmatched_shapes)}.")
-        if self.unmatched_keys:
-            cases = "; ".join(
-                f"{mesh}: {', '.join(key for _, key in keys)}"
-                for mesh, keys in groupby(self.unmatched_keys, key=lambda pair: pair[0])
-            )
-            sentences.append(f"Not driven, because they mean no ARKit shape: {cases}.")
+        for sentence, pairs in (
+            ("Keys that have drivers, and would be left alone", self.driven_keys),
+            ("Keys of the map that are missing", self.missing_keys),
+            ("Not driven, because they mean no ARKit shape", self.unmatched_keys),
+        ):
+            if pairs:
+                sentences.append(f"{sentence}: {_by_mesh(pairs)}.")
         return tuple(sentences)
+
+
+def _by_mesh(pairs: Sequence[tuple[str, str]]) -> str:
+    groups = groupby(pairs, key=lambda pair: pair[0])
+    return "; ".join(f"{mesh}: {', '.join(key for _, key in keys)}" for mesh, keys in groups)
 
 
 def empty_map() -> RigMap:
@@ -154,6 +164,21 @@ def without_key(rig_map: RigMap, key: str, *, mesh: str = "") -> RigMap:
     return _with_rows(rig_map, [pair != (mesh, key) for pair in pairs])
 
 
+def for_meshes(rig_map: RigMap, meshes: Sequence[str]) -> RigMap:
+    """Return the map for a character whose meshes are called otherwise only by Blender's endings (``Head.001``).
+
+    Meshes that are called as in the map stay; those that no mesh, or more than one, could be are left as they are.
+    """
+    labels = set(rig_map.key_meshes)
+    strange, free = _by_stem(labels - set(meshes)), _by_stem(set(meshes) - labels)
+    names = {
+        likely[0]: free[stem][0]
+        for stem, likely in strange.items()
+        if len(likely) == 1 and len(free.get(stem, ())) == 1
+    }
+    return replace(rig_map, key_meshes=tuple(names.get(mesh, mesh) for mesh in rig_map.key_meshes))
+
+
 def with_jaw_bone(
     rig_map: RigMap,
     bone: str,
@@ -218,9 +243,16 @@ def without_bone(rig_map: RigMap, bone: str) -> RigMap:
     )
 
 
+def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    stems: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        stems[without_copy_ending(name)].append(name)
+    return stems
+
+
 def _readings(keys: Sequence[str]) -> dict[str, Spelling]:
     """Return what those keys mean that mean anything: unknown prefixes count only where many keys share them."""
-    spelled = {key: spelling_of(key) for key in keys if not is_copy(key)}
+    spelled = {key: spelling_of(key) for key in keys}
     found = {key: spelling for key, spelling in spelled.items() if spelling is not None}
     prefixes = Counter(prefix for prefix, _ in {(one.prefix, one.shape) for one in found.values()})
     namespaces = {

@@ -9,7 +9,7 @@ from flame_rig.flame_file import EDITIONS
 from flame_rig.spaces import CTEG_HEAD_1
 
 from .. import api
-from ..rig import NOTES, READ_FROM, find_rig
+from ..rig import NOTES, READ_FROM, SPACE, active_rig
 
 _BY_CONTENT = "CONTENT"
 
@@ -84,8 +84,8 @@ class CTEG_OT_use_flame_file(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):  # type: ignore[no-untyped-def]
-        rig = find_rig(context.view_layer.objects.active)
-        if rig is None or rig.space != CTEG_HEAD_1.id:
+        rig = active_rig(context)
+        if rig is None or rig.mesh.get(SPACE, CTEG_HEAD_1.id) != CTEG_HEAD_1.id:
             cls.poll_message_set("Select a head or character that is not made of a FLAME file")
             return False
         return True
@@ -96,9 +96,7 @@ class CTEG_OT_use_flame_file(bpy.types.Operator):
 
     def execute(self, context):  # type: ignore[no-untyped-def]
         try:
-            said = api.use_flame_file(
-                find_rig(context.view_layer.objects.active), bpy.path.abspath(self.filepath), _chosen(self.edition)
-            )
+            said = api.use_flame_file(active_rig(context), bpy.path.abspath(self.filepath), _chosen(self.edition))
         except api.CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

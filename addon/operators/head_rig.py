@@ -5,20 +5,23 @@ from typing import Any
 import bpy
 
 from .. import api
+from ..characters import is_character
 from ..rig import active_rig
 
 
 class _OnActiveHead(bpy.types.Operator):
-    """What the operators share: they need a head, and say so."""
+    """What the operators share: they need a head that CTEG built, and say so."""
 
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if active_rig(context) is None:
+        rig = active_rig(context)
+        if rig is None:
             cls.poll_message_set("Select a head first, or one of its parts")
-            return False
-        return True
+        elif is_character(rig):
+            cls.poll_message_set("Only heads that CTEG built have correctives, and bones that follow their identity")
+        return rig is not None and not is_character(rig)
 
 
 class CTEG_OT_fit_bones(_OnActiveHead):

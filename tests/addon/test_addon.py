@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import bpy
 import numpy as np
@@ -20,6 +21,7 @@ from addon.operators import CTEG_OT_cancel
 from addon.operators.generate import why_not
 from addon.rig import build_rig, find_rig
 from flame_rig.flame_model import rotation_matrices
+from tests.addon.arkit_character import three_meshes
 from tests.addon.fake_sidecar import FRAMES, clip_for
 from tests.addon.heads import bone_matrix, talking_box
 
@@ -284,6 +286,26 @@ def test_the_head_panel_says_which_model_the_active_head_is() -> None:
     drawn = draw(panels.CTEG_PT_head)
     assert actions <= set(drawn)
     assert ("label", "Anna: box") in drawn
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_is_for_heads_of_ours_is_not_offered_for_characters() -> None:
+    api.register_character(three_meshes())
+    for operator in (bpy.ops.cteg.fit_bones, bpy.ops.cteg.bake_correctives, bpy.ops.cteg.restore_correctives):
+        assert not operator.poll()
+    assert bpy.ops.cteg.use_flame_file.poll()
+    assert ("label", "Head") in draw(panels.CTEG_PT_head)
+
+
+def test_a_long_sentence_does_not_push_the_rest_of_the_panel_away() -> None:
+    column = MagicMock()
+    context = MagicMock()
+    context.region.width, context.preferences.system.ui_scale = 300, 1.0
+    panels.draw_sentences(column, context, ["word " * 500, "The end."], "INFO")
+    lines = [call.kwargs["text"] for call in column.label.call_args_list]
+    assert len(lines) == 7
+    assert lines[-2].endswith(" …")
+    assert lines[-1] == "The end."
 
 
 class TestCommand:

@@ -18,6 +18,7 @@ from flame_rig.arkit import ARKIT_SHAPES
 from flame_rig.character import empty_map, with_key, without_key
 from flame_rig.spaces import CTEG_HEAD_1, arkit_from_frames, frames_from_arkit
 from tests.addon.arkit_character import (
+    LASH_KEYS,
     armature_with,
     keyed_mesh,
     linked_collection,
@@ -60,6 +61,14 @@ def assert_plays(rig: Rig, clip: ExpressionClip, start: int) -> None:
 
 
 class TestRegistering:
+    def test_linked_duplicates_share_their_keys_and_count_once(self) -> None:
+        head = keyed_mesh("Head", ("jawOpen", "mouthClose"))
+        twin = bpy.data.objects.new("Twin", head.data)
+        bpy.context.scene.collection.objects.link(twin)
+        rig = characters.register_character([head, twin])
+        assert [label for label, _ in rig.meshes] == ["Head"]
+        assert find_rig(twin) is None
+
     def test_the_mesh_with_most_keys_is_the_rig(self) -> None:
         rig = character()
         assert (rig.name, rig.space, rig.bones) == ("Head", CTEG_HEAD_1.id, None)
@@ -81,6 +90,22 @@ class TestRegistering:
         report = characters.report_of(character())
         assert (report.unmatched_shapes, report.unmatched_keys) == ((), (("Head", "smirk"),))
         assert ("Teeth", "Jaw_L", "jawLeft") in report.matched
+
+    def test_the_report_tells_keys_that_have_drivers_or_are_gone(self) -> None:
+        rig = character()
+        shown_keys = part(rig, "Head").data.shape_keys.key_blocks
+        shown_keys["jawOpen"].driver_add("value")
+        shown_keys["cheekPuff"].name = "puff"
+        bpy.data.objects.remove(part(rig, "Lashes"))
+        again = find_rig(rig.mesh)
+        assert again is not None
+        report = characters.report_of(again)
+        assert report.driven_keys == (("Head", "jawOpen"),)
+        assert set(report.missing_keys) == {("Head", "cheekPuff"), *(("Lashes", key) for key in LASH_KEYS)}
+        assert report.unmatched_shapes == ("cheekPuff",)
+        said = " ".join(report.sentences())
+        assert "51 of the 52 ARKit shapes drive 55 keys." in said
+        assert "Keys that have drivers, and would be left alone: Head: jawOpen." in said
 
     def test_no_key_is_made_or_renamed(self) -> None:
         rig = character()

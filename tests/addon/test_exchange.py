@@ -15,6 +15,7 @@ from addon import api
 from addon.character_panel import CTEG_PT_character
 from addon.rig import build_rig, find_rig
 from cteg_core.clip import ExpressionClip
+from flame_rig.character import with_key
 from flame_rig.livelink import read_livelink
 from flame_rig.spaces import CTEG_HEAD_1, arkit_from_frames
 from tests.addon.arkit_character import linked_collection, override, saved_character, shown, three_meshes
@@ -83,6 +84,19 @@ class TestLiveLink:
         clip = ExpressionClip(frames=frames, fps=24, space=CTEG_HEAD_1.id, text="")
         take = api.bake(clip, api.register_character(three_meshes()))
         assert take.notes == ("2 values are beyond what ARKit shapes can show, and were cut.",)
+
+
+def test_a_saved_map_fits_the_next_character_of_the_kind(tmp_path: Path) -> None:
+    first = api.register_character(three_meshes())
+    api.set_rig_map(first, with_key(first.rig_map, "smirk", "mouthSmileLeft", mesh="Head"))
+    api.save_rig_map(first, tmp_path / "kind.json")
+    second = api.register_character(three_meshes())
+    assert {label for label, _ in second.meshes} == {"Head.001", "Teeth.001", "Lashes.001"}
+    assert "smirk" not in second.rig_map.key_names
+    api.load_rig_map(second, tmp_path / "kind.json")
+    assert set(second.rig_map.key_meshes) == {"Head.001", "Teeth.001", "Lashes.001"}
+    api.bake(make_clip(), second, start_frame=1)
+    assert "smirk" in second.rig_map.key_names
 
 
 @pytest.mark.usefixtures("registered")

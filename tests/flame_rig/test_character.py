@@ -15,6 +15,7 @@ from flame_rig.arkit_spellings import OTHER_NAMES, spelling_of
 from flame_rig.channels import channels_of_clip
 from flame_rig.character import (
     empty_map,
+    for_meshes,
     match_keys,
     with_eye_bone,
     with_jaw_bone,
@@ -154,6 +155,25 @@ class TestMatching:
     def test_an_unknown_prefix_counts_only_where_many_keys_share_it(self) -> None:
         assert match_keys({"Head": [f"zoe_{shape}" for shape in ARKIT_SHAPES[:8]]})[1].unmatched_keys == ()
         assert match_keys({"Head": [f"zoe_{shape}" for shape in ARKIT_SHAPES[:7]]})[1].matched == ()
+
+
+class TestOtherMeshes:
+    rig_map = match_keys({"Head": ["jawOpen"], "Teeth": ["jawOpen"], "Teeth.002": ["jawLeft"]})[0]
+
+    @pytest.mark.parametrize(
+        ("meshes", "labels"),
+        [
+            (("Head", "Teeth", "Teeth.002"), ("Head", "Teeth", "Teeth.002")),
+            (("Head.001", "Teeth", "Teeth.002"), ("Head.001", "Teeth", "Teeth.002")),
+            (("Head.001", "Head.002"), ("Head", "Teeth", "Teeth.002")),
+            (("Kopf", "Teeth.003"), ("Head", "Teeth", "Teeth.002")),
+            (("Head", "Teeth", "Teeth.003"), ("Head", "Teeth", "Teeth.003")),
+        ],
+    )
+    def test_only_blenders_endings_are_seen_through_and_nothing_is_guessed(
+        self, meshes: tuple[str, ...], labels: tuple[str, ...]
+    ) -> None:
+        assert for_meshes(self.rig_map, meshes).key_meshes == labels
 
 
 class TestJaw:
