@@ -17,7 +17,7 @@ from flame_rig.retarget import SpaceMap, solve_space_map
 from flame_rig.rig_map import EYE_BONES, eyes_map
 from flame_rig.spaces import CTEG_HEAD_1
 
-from .errors import CtegError
+from .actions import BakeError
 from .rig import Rig, RigError
 
 SPACE_MAP: Final = "cteg_space_map"
@@ -74,14 +74,14 @@ def _in_words(space_map: SpaceMap) -> Iterator[str]:
 def channels_for(rig: Rig, clip: ExpressionClip, fps: float) -> Channels:
     """Return a clip's channels on a rig at ``fps`` samples a second, through the rig's map where spaces differ.
 
-    Raises CtegError where there is no map between the two spaces, ValueError for frames that cannot be used.
+    Raises BakeError where there is no map between the two spaces, ValueError for frames that cannot be used.
     """
     rig_map = rig.rig_map
     if clip.space == rig_map.space:
         return channels_of_clip(rig_map, clip.frames, clip.fps, fps)
     space_map = space_map_of(rig)
     if space_map is None or {clip.space, rig_map.space} != {space_map.flame_space, space_map.head_space}:
-        raise CtegError(
+        raise BakeError(
             f"The clip is of the expression space “{clip.space}” and the head “{rig.name}” of “{rig.space}”; the "
             "numbers of one mean nothing in the other. Generate it with a checkpoint of the head's space, or give "
             "the head the FLAME file whose space the clip is of."
