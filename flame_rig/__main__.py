@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flame_rig.flame_file import EDITIONS, read_flame
-from flame_rig.report import report_of
+from flame_rig.report import FileReport, report_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,9 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         file = read_flame(options.file, options.edition, options.identity_components)
-        made = report_of(file, options.file.name)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        print(f"{options.file} cannot be read: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(error, file=sys.stderr)
+        return 1
+    try:
+        made = report_of(file, options.file.name)
+    except ValueError as error:
+        # what the file is stays worth knowing
+        print(*FileReport.of(file, options.file.name).lines(), sep="\n")
+        print(f"It cannot be mapped to and from ARKit. {error}", file=sys.stderr)
         return 1
     print(made.to_json() if options.json else made.to_text())
     return 0

@@ -19,18 +19,14 @@ _ACTIVE_SHARE: Final = 0.15
 
 
 @dataclass(frozen=True)
-class RetargetReport:
-    """A FLAME file's report.
+class FileReport:
+    """What a FLAME file is.
 
     Attributes:
         name, edition, told_by, space, sha256: what the file is, and how that was told.
         licence, citation: what a user may do with it, and whom to credit.
         sizes: of the model, by name.
         notes: sentences from reading the file.
-        fits: a row for each ARKit shape.
-        jaw_gain: FLAME's radians per radian of the head's jaw (pitch, yaw, roll).
-        round_trip: mean absolute error of the makeable shapes' weights, head to FLAME and back.
-        solve_seconds, to_flame_fps, to_head_fps: measured on this machine while reporting.
     """
 
     name: str
@@ -42,6 +38,53 @@ class RetargetReport:
     citation: str
     sizes: dict[str, int]
     notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, file: FlameFile, name: str) -> FileReport:
+        """Describe a file that was read."""
+        model = file.model
+        return cls(
+            name=name,
+            edition=file.edition.name,
+            told_by=file.told_by,
+            space=model.space,
+            sha256=file.sha256,
+            licence=file.edition.licence,
+            citation=file.edition.citation,
+            sizes={
+                "vertices": len(model.v_template),
+                "triangles": len(model.faces),
+                "identity components": model.shapedirs.shape[2],
+                "expression components": model.exprdirs.shape[2],
+                "joints": len(model.joint_names),
+            },
+            notes=file.notes,
+        )
+
+    def lines(self) -> list[str]:
+        """Return the description for reading."""
+        sizes = ", ".join(f"{count:,} {what}" for what, count in self.sizes.items())
+        return [
+            f"{self.name}: {self.edition} ({self.told_by})",
+            f"  {sizes}; expression space {self.space}",
+            f"  SHA-256 {self.sha256}",
+            f"  Licence: {self.licence}",
+            f"  Cite: {self.citation}",
+            *(f"  Note: {note}" for note in self.notes),
+        ]
+
+
+@dataclass(frozen=True)
+class RetargetReport(FileReport):
+    """What a FLAME file is, and how well it makes the ARKit shapes.
+
+    Attributes:
+        fits: a row for each ARKit shape.
+        jaw_gain: FLAME's radians per radian of the head's jaw (pitch, yaw, roll).
+        round_trip: mean absolute error of the makeable shapes' weights, head to FLAME and back.
+        solve_seconds, to_flame_fps, to_head_fps: measured on this machine while reporting.
+    """
+
     fits: tuple[ShapeFit, ...]
     jaw_gain: tuple[float, ...]
     round_trip: float
@@ -55,14 +98,8 @@ class RetargetReport:
 
     def to_text(self) -> str:
         """Return the report for reading."""
-        sizes = ", ".join(f"{count:,} {what}" for what, count in self.sizes.items())
-        head = [
-            f"{self.name}: {self.edition} ({self.told_by})",
-            f"  {sizes}; expression space {self.space}",
-            f"  SHA-256 {self.sha256}",
-            f"  Licence: {self.licence}",
-            f"  Cite: {self.citation}",
-            *(f"  Note: {note}" for note in self.notes),
+        lines = [
+            *self.lines(),
             "",
             *table_of(self.fits),
             "",
@@ -72,7 +109,7 @@ class RetargetReport:
             f"Solved in {self.solve_seconds:.1f} s; {_CLIP_FRAMES} frames at once at {self.to_flame_fps:,.0f} frames/s "
             f"to FLAME and {self.to_head_fps:,.0f} frames/s back.",
         ]
-        return "\n".join(head)
+        return "\n".join(lines)
 
 
 def table_of(fits: tuple[ShapeFit, ...]) -> list[str]:
@@ -115,23 +152,8 @@ def report_of(file: FlameFile, name: str) -> RetargetReport:
     start = time.perf_counter()
     back = space_map.to_head(flame)
     again = time.perf_counter() - start
-    model = file.model
     return RetargetReport(
-        name=name,
-        edition=file.edition.name,
-        told_by=file.told_by,
-        space=model.space,
-        sha256=file.sha256,
-        licence=file.edition.licence,
-        citation=file.edition.citation,
-        sizes={
-            "vertices": len(model.v_template),
-            "triangles": len(model.faces),
-            "identity components": model.shapedirs.shape[2],
-            "expression components": model.exprdirs.shape[2],
-            "joints": len(model.joint_names),
-        },
-        notes=file.notes,
+        **vars(FileReport.of(file, name)),
         fits=space_map.fits,
         jaw_gain=tuple(float(gain) for gain in space_map.jaw_gain),
         round_trip=float(np.abs(back - frames)[:, :EXPRESSION_COUNT][:, space_map.readable].mean()),

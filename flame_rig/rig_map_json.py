@@ -65,8 +65,10 @@ def loads(text: str) -> RigMap:
         raise ValueError(f"This is not a rig map of a format from 1 to {RIG_MAP_FORMAT}.")
     try:
         return reader(record)
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, ValueError) as error:
-        raise ValueError(f"This rig map is incomplete or damaged: {error!r}.") from None
+    except KeyError as error:
+        raise ValueError(f"This rig map is incomplete or damaged: it has no {error}.") from None
+    except (TypeError, AttributeError, IndexError, OverflowError, ValueError) as error:
+        raise ValueError(f"This rig map is incomplete or damaged: {str(error).rstrip('.')}.") from None
 
 
 def _read_1(record: dict[str, Any]) -> RigMap:

@@ -18,6 +18,8 @@ from flame_rig.retarget.surface import Array
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT, FRAME_WIDTH, JAW_SLICE
 
 SPACE_MAP_FORMAT: Final = 1
+MAX_CHARACTERS: Final = 4_000_000
+"""A map has about 200,000."""
 MOST_SIGMA: Final = 5.0
 """No coefficient of FLAME's is asked for beyond so many standard deviations of the faces that it was learnt from."""
 
@@ -146,9 +148,11 @@ class SpaceMap:
     @classmethod
     def from_json(cls, text: str) -> SpaceMap:
         """Read what :meth:`to_json` wrote; raises ValueError with a sentence on anything else."""
+        if len(text) > MAX_CHARACTERS:
+            raise ValueError(f"This is not a space map: it has {len(text)} characters.")
         try:
             record = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"This is not a space map: it is not JSON ({error}).") from None
         if not isinstance(record, dict) or record.get("format") != SPACE_MAP_FORMAT:
             raise ValueError(f"This is not a space map of format {SPACE_MAP_FORMAT} that this version can read.")
@@ -160,8 +164,10 @@ class SpaceMap:
                 readable=np.array(record["readable"], dtype=bool),
                 fits=tuple(_fit(row) for row in record["fits"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"This space map is incomplete or damaged: {error!r}.") from None
+        except KeyError as error:
+            raise ValueError(f"This space map is incomplete or damaged: it has no {error}.") from None
+        except (TypeError, OverflowError, ValueError) as error:
+            raise ValueError(f"This space map is incomplete or damaged: {str(error).rstrip('.')}.") from None
 
 
 _ARRAYS: Final = ("expression", "jaw_expression", "jaw_gain", "gram", "cross")

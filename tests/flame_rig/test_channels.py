@@ -122,6 +122,13 @@ class TestRigMap:
         with pytest.raises(ValueError, match=r"^This (is not a rig map|rig map is)"):
             RigMap.from_json(text)
 
+    def test_more_channels_than_a_rig_has_are_refused(self) -> None:
+        keys = [{"mesh": "", "key": str(number), "weights": {}} for number in range(10_001)]
+        record = {"format": 2, "space": "s", "inputs": "frame", "keys": keys, "bones": []}
+        with pytest.raises(ValueError, match="10001 channels are more than 10000"):
+            RigMap.from_json(json.dumps(record))
+        assert len(RigMap.from_json(json.dumps(record | {"keys": keys[:-1]})).key_names) == 10_000
+
     def test_json_is_small(self) -> None:
         record = json.loads(RigMap.of_model(make_model(("a", "b"))).to_json())
         assert record["keys"] == [

@@ -158,6 +158,19 @@ def test_a_selection_of_chumpy_comes_through(tmp_path: Path) -> None:
     assert_same(read_flame(path).model, arrays)
 
 
+@pytest.mark.parametrize("index", [-1, 10**6])
+def test_a_selection_of_what_is_not_there_is_refused(index: int, tmp_path: Path) -> None:
+    arrays = small()
+    state = {
+        "a": chumpy_array(arrays["v_template"].ravel()),
+        "idxs": old_array(np.full(arrays["v_template"].size, index)),
+        "preferred_shape": numbers(*arrays["v_template"].shape),
+    }
+    path = write_old_pickle(tmp_path / "a.pkl", arrays, v_template=old_object("chumpy.reordering.Select", state))
+    with pytest.raises(FlameFileError, match="its v_template selects elements that are not there"):
+        read_flame(path)
+
+
 @pytest.mark.parametrize("kind", ["csc", "csr", "coo"])
 def test_every_sparse_kind_comes_through(kind: str, tmp_path: Path) -> None:
     arrays = small()

@@ -15,15 +15,16 @@ from flame_rig.__main__ import main
 from flame_rig.arkit import ARKIT_SHAPES
 from flame_rig.flame_model import FlameModel, pose_of_frames, posed_vertices
 from flame_rig.head import build_head
-from flame_rig.report import round_trip_frames
+from flame_rig.report import RetargetReport, round_trip_frames
 from flame_rig.retarget import LEAST_EXPLAINED, SpaceMap, solve_space_map
 from flame_rig.retarget.jaw_morph import jaw_openings, morph_residual
 from flame_rig.retarget.solve import solve_from
-from flame_rig.retarget.space_map import MOST_SIGMA
+from flame_rig.retarget.space_map import MOST_SIGMA, ShapeFit
 from flame_rig.retarget.surface import nearest_on_surface, vertex_normals
 from flame_rig.retarget.surface_fit import Correspondence, correspond, front_of, read_face
 from flame_rig.retarget.warp import fit_bend, fit_similarity
 from flame_rig.spaces import CTEG_HEAD_1, JAW_SLICE
+from tests.fakes.flame_files import flame_arrays, write_npz
 from tests.fakes.surrogate import Surrogate, make_surrogate, small_eyed, unbent
 
 HEAD = build_head()
@@ -230,6 +231,7 @@ def test_a_map_comes_back_from_json(space_map: SpaceMap) -> None:
         ({"expression": [[0.0]]}, "needs expression of shape"),
         ({"jaw_gain": [1.0, -1.0, 1.0]}, "turn the same way"),
         ({"jaw_gain": [1.0, None, 1.0]}, "incomplete or damaged"),
+        ({"jaw_gain": [1.0, 10**400, 1.0]}, "incomplete or damaged"),
         ({"gram": np.zeros((50, 50)).tolist()}, "reads components"),
         ({"fits": [{"name": "a", "by": "magic"}]}, "incomplete or damaged"),
         ({"readable": [True]}, "reads components"),
@@ -241,7 +243,7 @@ def test_damaged_maps_are_refused(change: dict[str, object], words: str, space_m
         SpaceMap.from_json(json.dumps(record))
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", "null"])
+@pytest.mark.parametrize("text", ["", "[1]", "{}", "null", "[" * 100_000, " " * 5_000_000])
 def test_other_texts_are_no_maps(text: str) -> None:
     with pytest.raises(ValueError, match="not a space map"):
         SpaceMap.from_json(text)
@@ -354,6 +356,14 @@ def test_the_report_prints_what_was_solved(
     assert record["sizes"]["expression components"] == 100
     assert [fit["name"] for fit in record["fits"]] == list(ARKIT_SHAPES)
     assert "non-commercial" in record["licence"]
+    fits = tuple(ShapeFit(**fit) for fit in record["fits"])
+    text = RetargetReport(**{**record, "fits": fits}).to_text()
+    assert text.startswith("face.npz: FLAME 2020 (the user said so)")
+    for fit in fits:
+        (row,) = (line.split() for line in text.splitlines() if line.startswith(f"{fit.name} "))
+        lengths = [f"{length:.2f}" for length in (fit.size_mm, fit.mean_mm, fit.max_mm)]
+        assert row[-5:] == [*lengths, f"{fit.explained:.1%}", f"{fit.largest:.2f}"]
+    assert "Not made, and left out rather than faked" in text
 
 
 def test_the_report_says_in_a_sentence_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -362,4 +372,14 @@ def test_the_report_says_in_a_sentence_what_is_wrong(tmp_path: Path, capsys: pyt
     assert main(["report", str(page)]) == 1
     assert "it is a web page" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "nowhere.pkl")]) == 1
-    assert "nowhere.pkl" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("nowhere.pkl cannot be read: No such file or directory.\n")
+
+
+def test_the_report_describes_a_file_whose_face_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_npz(tmp_path / "noise.npz", flame_arrays())
+    assert main(["report", str(path), "--edition", "2023"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("noise.npz: FLAME 2023 (the user said so)\n  5,023 vertices")
+    assert "no eyeballs" in said.err
