@@ -69,8 +69,9 @@ class CTEG_PT_head(bpy.types.Panel):
         layout.operator(CTEG_OT_add_flame_head.bl_idname, icon="FILE_FOLDER")
         rig = active_rig(context)
         if rig is not None:
-            model = rig.mesh.get(MODEL)
-            layout.label(text=f"{rig.name}: {model}" if model else rig.name, icon="USER")
+            model = str(rig.mesh.get(MODEL, ""))
+            says_more = model.casefold() not in rig.name.casefold()
+            layout.label(text=f"{rig.name}: {model}" if says_more else rig.name, icon="USER")
             draw_sentences(layout.column(align=True), context, space_maps.sentences_of(rig), "INFO")
         layout.operator(CTEG_OT_use_flame_file.bl_idname, icon="FILE_REFRESH")
         layout.operator(CTEG_OT_fit_bones.bl_idname, icon="BONE_DATA")
