@@ -19,7 +19,7 @@ from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT, FRAME_WIDTH, JAW_SLI
 
 SPACE_MAP_FORMAT: Final = 1
 MAX_CHARACTERS: Final = 4_000_000
-"""A map has about 200,000."""
+"""A map has about 170,000."""
 MOST_SIGMA: Final = 5.0
 """No coefficient of FLAME's is asked for beyond so many standard deviations of the faces that it was learnt from."""
 
