@@ -72,33 +72,6 @@ CTEG_HEAD_1: Final = ExpressionSpace(
 """The project's own space: 0-48 the ARKit shapes other than the jaw's, 49 reserved and zero."""
 
 
-FLAME_LIMIT: Final = 10.0
-"""Expression coefficients have standard deviation 1 in FLAME; 10 is what a shape key in Blender can hold."""
-_FLAME_JAW: Final = ((-0.2, -0.4, -0.4), (0.8, 0.4, 0.4))
-
-
-def flame_space(space_id: str) -> ExpressionSpace:
-    """Return the space of a FLAME model's first 50 expression components; the id names the edition."""
-    lower, upper = (
-        np.array([*(sign * FLAME_LIMIT,) * EXPRESSION_COUNT, *jaw], dtype=np.float32)
-        for sign, jaw in zip((-1.0, 1.0), _FLAME_JAW, strict=True)
-    )
-    return ExpressionSpace(space_id, tuple(f"Exp{index:03}" for index in range(EXPRESSION_COUNT)), lower, upper)
-
-
-def space_of(space_id: str) -> ExpressionSpace:
-    """Return the space of an id: the project's own, or one of FLAME's (``flame-2020``, ``flame-2023-open``, ...).
-
-    Raises:
-        KeyError: no space has such an id.
-    """
-    if space_id == CTEG_HEAD_1.id:
-        return CTEG_HEAD_1
-    if space_id.startswith("flame-"):
-        return flame_space(space_id)
-    raise KeyError(f"There is no expression space {space_id!r}.")
-
-
 def frames_from_arkit(weights: NDArray[np.floating]) -> NDArray[np.float32]:
     """Turn ARKit weights into frames of ``cteg-head-1``.
 
