@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+
+from benchmarks.timing import seconds
 
 GEMM_SIZE = 1024
 READ_BYTES = 256 << 20
@@ -36,17 +35,6 @@ class Calibration:
     def to_record(self) -> dict[str, float]:
         """Return plain values for JSON."""
         return asdict(self)
-
-
-def seconds(work: Callable[[], object], repeats: int = 7) -> float:
-    """Return the median time of some calls, after one that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def calibrate() -> Calibration:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.timing import seconds
 from flame_rig.arkit import ARKIT_SHAPES
 from flame_rig.flame_file import read_flame
 from flame_rig.flame_model import pose_of_frames, posed_vertices
@@ -42,16 +41,6 @@ FACES: Final = (
 Table = dict[str, float]
 
 
-def seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Return the median time of some calls."""
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
 def reading() -> Table:
     """Return the time to read a file of FLAME's size, of each kind, seconds."""
     arrays = flame_arrays()
@@ -61,7 +50,7 @@ def reading() -> Table:
             "protocol 5 pickle": write_open_pickle(Path(folder) / "open.pkl", arrays),
             "npz": write_npz(Path(folder) / "plain.npz", arrays),
         }
-        return {kind: seconds(lambda path=path: read_flame(path)) for kind, path in paths.items()}  # type: ignore[misc]
+        return {kind: seconds(lambda path=path: read_flame(path), ROUNDS) for kind, path in paths.items()}  # type: ignore[misc]
 
 
 def speed(space_map: SpaceMap) -> Table:
@@ -70,8 +59,8 @@ def speed(space_map: SpaceMap) -> Table:
     flame = space_map.to_flame(frames)
     few = flame[:100]
     return {
-        "to FLAME, whole clip": FRAMES / seconds(lambda: space_map.to_flame(frames)),
-        "to the head, whole clip": FRAMES / seconds(lambda: space_map.to_head(flame)),
+        "to FLAME, whole clip": FRAMES / seconds(lambda: space_map.to_flame(frames), ROUNDS),
+        "to the head, whole clip": FRAMES / seconds(lambda: space_map.to_head(flame), ROUNDS),
         "to the head, frame by frame": len(few) / seconds(lambda: [space_map.to_head(frame[None]) for frame in few], 1),
     }
 

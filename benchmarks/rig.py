@@ -11,10 +11,8 @@ import argparse
 import importlib.util
 import json
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.timing import seconds
 from flame_rig.flame_file import read_flame
 from flame_rig.flame_model import FlameModel, ForwardModel, joints_at_rest, posed_vertices
 from flame_rig.head import build_head
@@ -30,7 +29,6 @@ from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT
 from tests.fakes.flame_sized import flame_sized_head
 
 FRAMES: Final = 512
-ROUNDS: Final = 5
 POSES: Final = 200
 MODES: Final = ("QUATERNION", "XYZ", "ZYX", "AXIS_ANGLE")
 PLAYED: Final = 100
@@ -39,17 +37,6 @@ GEMM: Final = 1024
 
 _TYPES: Final[tuple[type[np.float64] | type[np.float32], ...]] = (np.float64, np.float32)
 Table = dict[str, float]
-
-
-def seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Return the median time of some calls, after one that does not count."""
-    work()
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def calibration() -> Table:
