@@ -141,18 +141,22 @@ def write_old_pickle(path: Path, arrays: Arrays, **replaced: bytes) -> Path:
 @contextmanager
 def importable(module: str, name: str) -> Iterator[type]:
     """A class that pickles under ``module.name`` although that package is not installed."""
-    made = types.ModuleType(module)
     kind = type(name, (), {"__module__": module})
-    setattr(made, name, kind)
-    before = sys.modules.get(module)
-    sys.modules[module] = made
+    parts = module.split(".")
+    # Importing a module imports the packages around it first.
+    added = [path for path in (".".join(parts[: n + 1]) for n in range(len(parts))) if path not in sys.modules]
+    for path in added:
+        sys.modules[path] = types.ModuleType(path)
+    absent = object()
+    before = getattr(sys.modules[module], name, absent)
+    setattr(sys.modules[module], name, kind)
     try:
         yield kind
     finally:
-        if before is None:
-            del sys.modules[module]
-        else:
-            sys.modules[module] = before
+        if before is not absent:
+            setattr(sys.modules[module], name, before)
+        for path in added:
+            del sys.modules[path]
 
 
 def write_open_pickle(path: Path, arrays: Arrays, metadata: bool = True, protocol: int = 5) -> Path:
