@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from cteg_core.model.checkpoint import (
     save_checkpoint,
 )
 from cteg_core.model.config import DEFAULT
+from cteg_core.model.decoding import Lines, Step, decode
 from cteg_core.model.emotion_acting import ACTED, NEUTRAL, acted, calibrated
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.generator import Generator
@@ -204,6 +205,41 @@ def test_a_damaged_checkpoint_is_refused_with_a_sentence(
         (tmp_path / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=sentence):
         load_checkpoint(tmp_path)
+
+
+# Variety, and what the parts of a take share.
+
+
+def test_without_variety_every_seed_performs_alike(generator: Generator) -> None:
+    """Without speech and blinks, over a given time, only the latents' draws tell seeds apart."""
+
+    def takes(variety: float) -> list[ExpressionClip]:
+        controls = Controls(variety=variety, speech=False, blinks=False, duration=2.0)
+        return takes_of(generator, DialogueLine("Well.", controls=controls), 2)
+
+    first, second = takes(0.0)
+    np.testing.assert_allclose(first.frames, second.frames, atol=1e-6)
+    lively, other = takes(1.0)
+    assert np.abs(lively.frames - other.frames).max() > 1e-3
+
+
+def test_the_parts_of_a_take_share_the_utterance_latent_and_no_other_noise(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Lines] = []
+
+    def watched(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool]) -> Iterator[Step]:
+        decoded.append(lines)
+        return decode(network, lines, cancelled)
+
+    monkeypatch.setattr("cteg_core.model.generator.decode", watched)
+    takes_of(generator, DialogueLine(" ".join(["word"] * (2 * MAX_PART_WORDS)), seed=4), 2)
+    first, second = decoded
+    for take in range(2):
+        assert torch.equal(first.draws[take].utterance, second.draws[take].utterance)
+        shared = min(len(first.draws[take].latent), len(second.draws[take].latent))
+        assert not torch.equal(first.draws[take].latent[:shared], second.draws[take].latent[:shared])
+    assert not torch.equal(first.draws[0].utterance, first.draws[1].utterance)
 
 
 # Guidance.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from cteg_core.model.conditions import Conditions
 from cteg_core.model.config import DEFAULT, ModelConfig
 from cteg_core.model.decoding import Lines, decode, draws_for
 from cteg_core.model.network import START, CtegNetwork
@@ -110,6 +112,42 @@ def test_the_past_never_depends_on_the_future() -> None:
         ]
     torch.testing.assert_close(outputs[0][:, :5], outputs[1][:, :5])
     assert not torch.allclose(outputs[0][:, 5:], outputs[1][:, 5:])
+
+
+CONDITIONS = ("emotion", "emotion_known", "plan", "elapsed", "remaining", "remaining_known", "returns_to_rest")
+
+
+def hears(network: CtegNetwork, conditions: Conditions, name: str) -> bool:
+    """Return whether what decoding adds to its inputs depends on one condition."""
+    noise = torch.zeros(len(conditions.emotion), TINY.utterance_latent)
+    other = replace(conditions, **{name: 1.0 - getattr(conditions, name)})
+    with torch.no_grad():
+        plain, changed = (network.condition(each, noise) for each in (conditions, other))
+    return not torch.allclose(plain, changed, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_condition_is_heard(name: str) -> None:
+    assert hears(network_of(TINY), conditions_of(2, 5, TINY), name)
+
+
+@pytest.mark.parametrize(("name", "known"), [("emotion", "emotion_known"), ("remaining", "remaining_known")])
+def test_what_is_withheld_is_not_heard(name: str, known: str) -> None:
+    conditions = replace(conditions_of(2, 5, TINY), **{known: torch.zeros(2)})
+    assert not hears(network_of(TINY), conditions, name)
+
+
+@pytest.mark.parametrize(
+    ("switched_off", "names"),
+    [
+        ({"emotion_width": 0}, ("emotion", "emotion_known")),
+        ({"plan_width": 0}, ("plan",)),
+        ({"timing": False}, ("elapsed", "remaining", "remaining_known", "returns_to_rest")),
+    ],
+)
+def test_a_condition_that_is_switched_off_is_not_heard(switched_off: dict[str, Any], names: tuple[str, ...]) -> None:
+    network, conditions = network_of(replace(TINY, **switched_off)), conditions_of(2, 5, TINY)
+    assert [name for name in CONDITIONS if not hears(network, conditions, name)] == list(names)
 
 
 def test_coefficients_have_an_identity_in_causal_attention_and_none_in_the_official() -> None:

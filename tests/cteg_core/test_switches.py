@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine
 from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, Scaling
 from cteg_core.model.config import DEFAULT, EMOAVA, FRAME_RATES, ModelConfig
-from cteg_core.model.decoding import draws_for
+from cteg_core.model.decoding import NOISE_CORRELATION, Lines, Step, decode, draws_for
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.generator import Generator
 from cteg_core.model.network import CtegNetwork, TeacherForced
+from cteg_core.model.parts import part_seed
 from cteg_core.model.variational_layer import Gaussian
 from cteg_core.performer import FinishedTake, TakeRequest
 from cteg_core.training.batches import MOST_RESAMPLED, NO_DROPOUT, Dropout, at_frame_rate, drawn_frame_rates
@@ -231,6 +233,23 @@ def test_a_network_that_is_told_the_rate_needs_it(data: TrainData) -> None:
 
 
 # Latent noise.
+
+
+def test_noise_lasts_as_long_at_any_frame_rate(data: TrainData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the frames, the root of the correlation: a tenth of a second away it is the same."""
+    decoded: list[Lines] = []
+
+    def watched(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool]) -> Iterator[Step]:
+        decoded.append(lines)
+        return decode(network, lines, cancelled)
+
+    monkeypatch.setattr("cteg_core.model.generator.decode", watched)
+    torch.manual_seed(0)
+    network = CtegNetwork(replace(MODEL, frame_rate=True)).eval()
+    performed(generator_of(network, data.scaling, fps=60.0))
+    drawn = decoded[0].draws[0].latent
+    wanted = draws_for(part_seed(4, 0), len(drawn), MODEL.d_latent, MODEL.utterance_latent, NOISE_CORRELATION**0.5)
+    assert torch.equal(drawn, wanted.latent)
 
 
 def test_latent_noise_is_as_correlated_as_asked_for_and_of_unit_variance() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import torch
 
 from cteg_core.__main__ import TRAINING_CONFIGURATIONS
 from cteg_core.model.conditions import masked_text
+from cteg_core.model.network import TeacherForced
+from cteg_core.model.variational_layer import Gaussian
 from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch
 from cteg_core.training.configurations import CONFIGURATIONS
 from cteg_core.training.loop import TrainData, loss_of, train
-from cteg_core.training.losses import LossConfig, frame_distance
+from cteg_core.training.losses import LossConfig, frame_distance, training_loss
 from cteg_core.training.order import TrainingOrder, held_out_lines
 from cteg_core.training.schedule import learning_rate, optimizer_for
 from cteg_core.training.text_states import TextStateCache
@@ -150,6 +153,26 @@ def test_distance_by_hand() -> None:
     assert float(
         frame_distance(predicted, gold, mask, LossConfig(jaw_weight=2.0, squared_weight=0.2))
     ) == pytest.approx(10.0)
+
+
+def test_the_total_is_its_parts_by_their_weights() -> None:
+    """Frames one off in one coefficient, a stop head that knows nothing, a KL of 6 nats, an utterance's of 1.5."""
+    frames, gold = torch.zeros(1, 4, 53), torch.zeros(1, 4, 53)
+    frames[0, :, 0] = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    mask = torch.tensor([[False, True, True, True]])
+    utterance = Gaussian(torch.tensor([[2.0, 0.0]]), torch.zeros(1, 2))  # 2 nats and 0 from the standard normal
+    prior = Gaussian(torch.zeros(1, 2), torch.zeros(1, 2))
+    output = TeacherForced(frames, torch.full((1, 3, 2), 3.0), frames[:, :-1], torch.zeros(1, 4), utterance, prior)
+    config = LossConfig(
+        squared_weight=0.0, kl_weight=2.0, guided_weight=3.0, velocity_weight=5.0, stop_weight=7.0,
+        utterance_weight=11.0, utterance_free_nats=0.5,
+    )  # fmt: skip
+    terms = training_loss(output, gold, mask, torch.tensor([[0.0, 0.0, 0.0, 1.0]]), config)
+    parts = {
+        "reconstruction": 2.0, "kl": 6.0, "guided": 1.5, "velocity": 1.0, "stop": math.log(2.0), "utterance": 1.5,
+    }  # fmt: skip
+    assert {name: float(getattr(terms, name)) for name in parts} == pytest.approx(parts, rel=1e-6)
+    assert float(terms.total) == pytest.approx(2.0 + 12.0 + 4.5 + 5.0 + 7.0 * math.log(2.0) + 16.5, rel=1e-6)
 
 
 def test_dropout_hides_whole_conditions(data: TrainData) -> None:

@@ -42,7 +42,7 @@ def run(data: TrainData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cteg
 class Spoiled:
     """A data set whose performances hold a number that is not finite at some steps, counted from 0."""
 
-    def __init__(self, data: TrainData, steps: range) -> None:
+    def __init__(self, data: TrainData, steps: Sequence[int]) -> None:
         self._data, self._steps, self._step = data, steps, 0
 
     @property
@@ -181,6 +181,13 @@ def test_training_stops_after_many_such_steps_in_a_row(data: TrainData, tmp_path
     config = replace(TINY, steps=100)
     with pytest.raises(TrainingError, match=rf"{MOST_SKIPPED_IN_A_ROW} steps in a row, up to step 28, were not finite"):
         train(Spoiled(data, range(3, 100)), config, tmp_path)
+
+
+def test_good_steps_between_make_them_no_row(data: TrainData, tmp_path: Path) -> None:
+    spoiled = sorted(set(range(MOST_SKIPPED_IN_A_ROW + 3)) - {10})
+    said: list[str] = []
+    train(Spoiled(data, spoiled), replace(TINY, steps=MOST_SKIPPED_IN_A_ROW + 3), tmp_path, said.append)
+    assert len([line for line in said if "not finite" in line]) == len(spoiled) > MOST_SKIPPED_IN_A_ROW
 
 
 def test_a_run_of_another_configuration_is_not_continued(data: TrainData, run: tuple[CtegNetwork, Path]) -> None:
