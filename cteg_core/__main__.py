@@ -7,6 +7,7 @@ so that ``--help`` answers at once on a machine without torch.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         "--text", type=Path, metavar="DIR", help="folder with goemotions/ and emobank/, to train an emotion head on"
     )
     head.add_argument("--emotion-head", type=Path, metavar="DIR", help="checkpoint to take the emotion head of instead")
-    parser.add_argument("--name", default="cteg-default", help="name of the checkpoint (default: %(default)s)")
+    parser.add_argument("--name", help="name of a corpus's checkpoint (default: cteg- and the configuration's name)")
     parser.add_argument("--steps", type=_count, metavar="N", help="optimiser steps (default: the configuration's)")
     parser.add_argument("--batch", type=_count, metavar="N", help="performances a step (default: the configuration's)")
     parser.add_argument("--seed", type=int, help="of weights, batches and noise (default: the configuration's)")
@@ -173,23 +174,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a count: at least 1")
-    return value
+    return _at_least(1, text)
 
 
 def _several(text: str) -> int:
-    value = int(text)
-    if value < 2:
-        raise argparse.ArgumentTypeError(f"{text} is too few: at least 2")
+    return _at_least(2, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return value
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 1.0 <= value <= MAX_FPS:
-        raise argparse.ArgumentTypeError(f"{text} is no frame rate: 1 to {MAX_FPS:g} frames a second")
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate: 1 to {MAX_FPS:g} frames a second")
     return value
 
 

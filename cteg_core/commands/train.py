@@ -34,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
 def config_of(arguments: argparse.Namespace) -> TrainConfig:
     """Return the configuration that the arguments name, with what they replace.
 
-    Raises ValueError when it is for another kind of data than the folder holds.
+    Raises ValueError when there is no such folder, or the configuration is for another kind of data than it holds.
     """
+    if not arguments.data.is_dir():
+        raise ValueError(f"There is no folder {arguments.data}: name the data to train on with --data.")
     named = CONFIGURATIONS[arguments.config]
     found: DataKind = "emoava" if any(map(is_emoava, (arguments.data, arguments.data / "dataset"))) else "corpus"
     if found != named.data:
@@ -68,7 +70,7 @@ def _train(arguments: argparse.Namespace, config: TrainConfig) -> None:
         text=arguments.text,
         corpus=arguments.data,
         out=arguments.out,
-        name=arguments.name,
+        name=f"cteg-{arguments.config}" if arguments.name is None else arguments.name,
         config=config,
         text_encoder=arguments.text_encoder,
         report=_say,

@@ -65,6 +65,8 @@ def import_emoava(checkpoint: Path, dataset: Path, tokenizer: Path | None, out: 
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ImportRefused(f"{out} exists already: name a new or empty folder.")
+    if not checkpoint.is_file():
+        raise ImportRefused(f"There is no file {checkpoint}: name what the official training script saved.")
     start_frame = read_mean_frame(dataset)
     with TorchCheckpoint(checkpoint, OFFICIAL_CHECKPOINT) as opened:
         converted = convert(opened.value)

@@ -20,6 +20,8 @@ def read_vocabulary(path: Path, size: int) -> bytes:
     Raises ImportRefused when it is not the text encoder's, UntrustedFileError when it is too large, OSError when it
     cannot be read.
     """
+    if not path.is_file():
+        raise ImportRefused(f"There is no {path.name} in {path.parent}: name a folder that holds bert-base-cased's.")
     data = read_bounded(path, _MOST_BYTES)
     try:
         words = data.decode("utf-8").removesuffix("\n").split("\n")

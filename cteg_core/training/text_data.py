@@ -87,7 +87,7 @@ def read_goemotions(folder: Path, split: str) -> list[LabelledLine]:
         split: ``train``, ``dev`` or ``test``.
 
     Raises:
-        ValueError: with the file and line at fault.
+        ValueError: with the file and line at fault; or there is no such file.
         OSError: if the file cannot be read.
     """
     if split not in GOEMOTIONS_SPLITS:
@@ -118,7 +118,7 @@ def read_emobank(path: Path) -> list[LabelledLine]:
         path: ``emobank.csv`` with the columns id, split, V, A, D, text.
 
     Raises:
-        ValueError: with the line at fault.
+        ValueError: with the line at fault; or there is no such file.
         OSError: if the file cannot be read.
     """
     reader = csv.DictReader(_checked_text(path).splitlines(keepends=True), strict=True)
@@ -140,7 +140,12 @@ def read_emobank(path: Path) -> list[LabelledLine]:
 
 
 def _checked_text(path: Path) -> str:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ValueError(
+            f"There is no {path.name} in {path.parent}: labelled text is a folder with goemotions/ and emobank/ in it."
+        ) from None
     if size > MAX_FILE_BYTES:
         raise ValueError(f"{path} has {size} bytes, more than any labelled text we know ({MAX_FILE_BYTES}).")
     try:

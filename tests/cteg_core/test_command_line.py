@@ -107,6 +107,26 @@ def test_misuse_ends_with_status_2(arguments: list[str]) -> None:
     assert end.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "a", "--takes", "many"], "'many' is not a whole number of at least 1"),
+        (["evaluate", "--takes", "1"], "'1' is not a whole number of at least 2"),
+        (["generate", "a", "--fps", "fast"], "'fast' is no frame rate: 1 to 240 frames a second"),
+    ],
+)
+def test_numbers_that_are_none_are_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["synthesize", "evaluate"])
+def test_missing_labelled_text_is_said(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--text", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "labelled text is a folder with goemotions/ and emobank/ in it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_has_help(command: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

@@ -171,8 +171,10 @@ def test_a_payload_in_a_checkpoint_does_not_run(dataset: Path, tmp_path: Path) -
 def test_a_failed_import_leaves_nothing_behind(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "parent" / "out"
     out.parent.mkdir()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ImportRefused, match=r"no vocab\.txt in .*nowhere"):
         import_emoava(TINY, dataset, tmp_path / "nowhere", out)
+    with pytest.raises(ImportRefused, match=r"no file .*absent\.chkpt"):
+        import_emoava(tmp_path / "absent.chkpt", dataset, None, out)
     assert list(out.parent.iterdir()) == []
 
 

@@ -40,6 +40,7 @@ def test_a_corpus_and_a_given_emotion_head_make_a_checkpoint(
     for name, value in shipped.emotion_head.state_dict().items():
         assert torch.equal(checkpoint.emotion_head.state_dict()[name], value)
     assert torch.equal(checkpoint.thresholds, shipped.thresholds)
+    assert checkpoint.info.name == "cteg-tiny"
     assert checkpoint.info.training["seed"] == 3
     assert checkpoint.network.config == CONFIGURATIONS["tiny"].config.model
     assert (tmp_path / "network" / "log.csv").read_text("utf-8").splitlines()[1].startswith("20,")
@@ -55,7 +56,8 @@ def test_without_text_or_a_head_the_command_says_what_is_missing(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [(["--config", "emoava"], "is for the EmoAva data set: choose default, tiny with --config"),
-     (["--data", "nowhere"], "holds no finished corpus")],
+     (["--data", "nowhere"], "There is no folder nowhere"),
+     (["--data", "."], "holds no finished corpus")],
 )  # fmt: skip
 def test_data_that_does_not_fit_is_said(
     options: list[str], sentence: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
