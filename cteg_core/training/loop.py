@@ -66,6 +66,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     held_out = data.held_out(config.held_out)
     order = TrainingOrder(data.lengths, held_out, config)
+    held_out = held_out[data.lengths[held_out] <= config.longest]
     state = _fresh(config)
     load_last(folder, config, state)
     best = load_best(folder, config)
@@ -108,14 +109,13 @@ def loss_of(network: nn.Module, batch: Batch, config: LossConfig) -> LossTerms:
 def held_out_loss(
     network: CtegNetwork, data: TrainingData, held_out: NDArray[np.int64], config: TrainConfig, device: torch.device
 ) -> float:
-    """Return the mean loss a frame on performances that training does not see, nothing hidden from the network.
+    """Return the mean loss a frame on the performances ``held_out [N]``, N ≥ 1, nothing hidden from the network.
 
     Latents are drawn with the same noise every time, so that evaluations differ by the weights alone.
     """
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    usable = held_out[data.lengths[held_out] <= config.longest]
-    ordered = usable[np.argsort(data.lengths[usable], kind="stable")]
+    ordered = held_out[np.argsort(data.lengths[held_out], kind="stable")]
     total, frames = 0.0, 0
     for start in range(0, len(ordered), config.batch):
         batch = data.batch([int(i) for i in ordered[start : start + config.batch]], NO_DROPOUT, generator)

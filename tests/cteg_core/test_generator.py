@@ -23,6 +23,7 @@ from cteg_core.model.checkpoint import (
 )
 from cteg_core.model.config import DEFAULT
 from cteg_core.model.decoding import Lines, Step, decode
+from cteg_core.model.easing import joined
 from cteg_core.model.emotion_acting import ACTED, NEUTRAL, acted, calibrated
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.generator import Generator
@@ -240,6 +241,24 @@ def test_the_parts_of_a_take_share_the_utterance_latent_and_no_other_noise(
         shared = min(len(first.draws[take].latent), len(second.draws[take].latent))
         assert not torch.equal(first.draws[take].latent[:shared], second.draws[take].latent[:shared])
     assert not torch.equal(first.draws[0].utterance, first.draws[1].utterance)
+
+
+def test_a_part_goes_on_from_the_frame_where_the_last_one_ended(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[np.ndarray] = []
+
+    def watched(last: np.ndarray, frames: np.ndarray, fps: float) -> np.ndarray:
+        begun.append(last)
+        return joined(last, frames, fps)
+
+    monkeypatch.setattr("cteg_core.model.generator.joined", watched)
+    line = DialogueLine(" ".join(["word"] * (3 * MAX_PART_WORDS)), controls=Controls(blinks=False, duration=20.0))
+    clip = takes_of(generator, line)[0]
+    ends = [np.clip(last, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper) for last in begun]
+    held = [np.flatnonzero((np.abs(clip.frames - end) < 1e-6).all(1)).tolist() for end in ends]
+    # Each part's first frame is the one before it again.
+    assert [len(places) >= 2 and places[-1] == places[-2] + 1 for places in held] == [True, True]
 
 
 # Guidance.

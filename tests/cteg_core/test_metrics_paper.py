@@ -51,6 +51,8 @@ def test_diversity_and_dot_are_means_over_pairs() -> None:
     one_pair = diversity(items, replace(CHOICES, diversity_pairs=1))
     assert min(abs(one_pair - value) for value in (1.0, 3.0, 4.0)) < 1e-12
     assert one_pair == diversity(items, replace(CHOICES, diversity_pairs=1))
+    drawn = {diversity(items, replace(CHOICES, diversity_pairs=1, seed=seed)) for seed in range(20)}
+    assert drawn == {1.0, 3.0, 4.0}
 
 
 def test_multimodality_compares_takes_of_one_text_only() -> None:

@@ -225,6 +225,14 @@ def test_a_network_of_one_rate_refuses_another_with_a_sentence(data: TrainData) 
         generator_of(network, data.scaling, fps=24.0)
 
 
+def test_a_batch_says_how_far_apart_its_frames_are(data: TrainData) -> None:
+    told = replace(data, frame_rates=(24.0, 60.0)).batch([0] * 16, NO_DROPOUT, torch.Generator().manual_seed(0))
+    assert told.conditions is not None
+    assert told.conditions.frame_seconds is not None
+    assert set(told.conditions.frame_seconds.tolist()) == {float(torch.tensor(1 / rate)) for rate in (24.0, 60.0)}
+    torch.testing.assert_close(told.conditions.elapsed[:, 1], told.conditions.frame_seconds)
+
+
 def test_a_network_that_is_told_the_rate_needs_it(data: TrainData) -> None:
     batch = data.batch([0], NO_DROPOUT, torch.Generator().manual_seed(0))
     without = replace(batch, conditions=replace(batch.conditions, frame_seconds=None))

@@ -14,7 +14,7 @@ from cteg_core.__main__ import TRAINING_CONFIGURATIONS
 from cteg_core.model.conditions import masked_text
 from cteg_core.model.network import TeacherForced
 from cteg_core.model.variational_layer import Gaussian
-from cteg_core.training.batches import NO_DROPOUT, Dropout, make_batch
+from cteg_core.training.batches import HISTORY_SCALE, NO_DROPOUT, Dropout, make_batch
 from cteg_core.training.configurations import CONFIGURATIONS
 from cteg_core.training.loop import TrainData, loss_of, train
 from cteg_core.training.losses import LossConfig, frame_distance, training_loss
@@ -173,6 +173,19 @@ def test_the_total_is_its_parts_by_their_weights() -> None:
     }  # fmt: skip
     assert {name: float(getattr(terms, name)) for name in parts} == pytest.approx(parts, rel=1e-6)
     assert float(terms.total) == pytest.approx(2.0 + 12.0 + 4.5 + 5.0 + 7.0 * math.log(2.0) + 16.5, rel=1e-6)
+
+
+def test_the_past_is_hidden_or_shown_at_a_wrong_strength(data: TrainData) -> None:
+    def past(**shares: float) -> torch.Tensor:
+        return data.batch([0, 1, 2], replace(NO_DROPOUT, **shares), torch.Generator().manual_seed(0)).frames
+
+    true = past()
+    assert past(no_history=1.0).abs().sum() == 0
+    wrong = past(history=1.0)
+    strengths = [float((wrong[row] * true[row]).sum() / true[row].square().sum()) for row in range(3)]
+    assert len({round(strength, 3) for strength in strengths}) == 3
+    assert all(HISTORY_SCALE[0] <= strength <= HISTORY_SCALE[1] for strength in strengths)
+    torch.testing.assert_close(wrong, true * torch.tensor(strengths)[:, None, None])
 
 
 def test_dropout_hides_whole_conditions(data: TrainData) -> None:

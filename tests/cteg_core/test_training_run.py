@@ -21,6 +21,7 @@ from cteg_core.training.data import TrainData
 from cteg_core.training.logs import HELD_OUT_NAME, LOSSES_NAME, TENSORBOARD_FOLDER, StepTable
 from cteg_core.training.loop import MOST_SKIPPED_IN_A_ROW, TrainingError, held_out_loss, train
 from cteg_core.training.resume import BEST_NAME, LAST_NAME, ResumeError, load_best
+from cteg_core.training.settings import TrainConfig
 from tests.fakes.tiny_training import TINY, read_data, write_corpus
 
 CPU = torch.device("cpu")
@@ -159,6 +160,34 @@ def test_without_averaging_the_weights_themselves_are_returned(data: TrainData, 
     assert not same_weights(network, averaged)
 
 
+def one_step(data: TrainData, folder: Path, config: TrainConfig) -> tuple[torch.Tensor, ...]:
+    """Return all weights before and after a single step, and their average."""
+    torch.manual_seed(config.seed)
+    before = CtegNetwork(config.model).state_dict()
+    train(data, replace(config, steps=1, log_every=1), folder)
+    state = load_file(folder / LAST_NAME)
+    after, average = ({name: state[f"{part}.{name}"] for name in before} for part in ("network", "average"))
+    joined = (torch.cat([weights[name].flatten() for name in sorted(before)]) for weights in (before, after, average))
+    return tuple(joined)
+
+
+def test_gradients_are_clipped_to_their_norm(data: TrainData, tmp_path: Path) -> None:
+    """With an epsilon that dwarfs gradients, Adam's first step is the rate times the gradient over it."""
+    config = replace(TINY, warmup=1, rate=1e3, epsilon=1e4, weight_decay=0.0)
+    for clip in (0.0, 0.5):
+        before, after, _ = one_step(data, tmp_path / str(clip), replace(config, clip=clip))
+        norm = float(rows(tmp_path / str(clip) / LOSSES_NAME)[0]["gradient_norm"])
+        assert norm > 1.0
+        wanted = min(norm, clip or norm) * config.rate / config.epsilon
+        assert float((after - before).norm()) == pytest.approx(wanted, rel=0.01)
+
+
+def test_the_average_forgets_early_weights_faster(data: TrainData, tmp_path: Path) -> None:
+    before, after, average = one_step(data, tmp_path, TINY)
+    assert TINY.ema > 0.9
+    torch.testing.assert_close(average, 0.1 * before + 0.9 * after, atol=1e-6, rtol=0)
+
+
 def test_steps_without_finite_gradients_are_left_out_counted_and_said(data: TrainData, tmp_path: Path) -> None:
     said: list[str] = []
     config = replace(TINY, steps=8, log_every=1, save_every=1)
@@ -181,6 +210,16 @@ def test_training_stops_after_many_such_steps_in_a_row(data: TrainData, tmp_path
     config = replace(TINY, steps=100)
     with pytest.raises(TrainingError, match=rf"{MOST_SKIPPED_IN_A_ROW} steps in a row, up to step 28, were not finite"):
         train(Spoiled(data, range(3, 100)), config, tmp_path)
+
+
+def test_performances_held_out_that_are_all_too_long_are_not_measured(data: TrainData, tmp_path: Path) -> None:
+    held_out = data.held_out(TINY.held_out)
+    trained_on = np.setdiff1d(np.arange(len(data.lengths)), held_out)
+    longest = int(data.lengths[held_out].min()) - 1
+    assert (data.lengths[trained_on] <= longest).any()
+    config = replace(TINY, steps=4, longest=longest)
+    train(data, config, tmp_path)
+    assert load_best(tmp_path, config) is None
 
 
 def test_good_steps_between_make_them_no_row(data: TrainData, tmp_path: Path) -> None:
@@ -215,7 +254,7 @@ def test_the_resume_state_is_numbers_and_json(run: tuple[CtegNetwork, Path]) -> 
 
 def test_rows_behind_the_resumed_step_and_rows_cut_off_go(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_text("step,a,b\n2,1,1\n4,2,2\n6,3,3\n8,4", encoding="utf-8")
+    path.write_text("step,a,b\n2,1,1\n4,2,2\n6,3,3\n1", encoding="utf-8")  # killed while it wrote step 10, or 12
     table = StepTable(path, ["a", "b"], first=4)
     table.add(6, [0.5, 1e-7])
     assert path.read_text("utf-8") == "step,a,b\n2,1,1\n4,2,2\n6,0.5,1e-07\n"
