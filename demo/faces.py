@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from mathutils import Matrix
@@ -59,5 +59,6 @@ def show_face(rig: api.Rig, face: Face) -> None:
             keys[name].value = value
     model = build_head()
     turns = rotation_matrices(pose_of_frames(model, frame)[0])
+    pose: Any = rig.armature.pose
     for name, turn in zip(model.joint_names, turns, strict=True):
-        rig.armature.pose.bones[name].rotation_quaternion = Matrix(turn.tolist()).to_quaternion()
+        pose.bones[name].rotation_quaternion = Matrix(turn.tolist()).to_quaternion()
