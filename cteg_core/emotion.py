@@ -59,7 +59,10 @@ class EmotionRead:
 
     @classmethod
     def of(cls, **probabilities: float) -> EmotionRead:
-        """Make a read from label names, the others being 0: ``EmotionRead.of(joy=0.9)``."""
+        """Make a read from label names, the others being 0: ``EmotionRead.of(joy=0.9)``.
+
+        Raises ValueError for a name that is no label.
+        """
         unknown = sorted(set(probabilities) - set(EMOTION_LABELS))
         if unknown:
             raise ValueError(f"Unknown emotion {unknown[0]!r}; the labels are {', '.join(EMOTION_LABELS)}.")

@@ -55,6 +55,9 @@ def add_blinks(frames: NDArray[np.floating], fps: float, seed: int, words: Seque
 
     Returns:
         ``float32 [T, 53]``; the input is left as it was.
+
+    Raises:
+        ValueError: frames of another shape, or a rate that is not above 0.
     """
     frames = np.array(frames, dtype=np.float32)
     if frames.ndim != 2 or frames.shape[1] != FRAME_WIDTH:

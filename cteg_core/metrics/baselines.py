@@ -36,12 +36,13 @@ def last_frame(truth: ArrayLike, start_frame: ArrayLike) -> Array:
 
 
 def time_shuffled(frames: ArrayLike, rng: np.random.Generator) -> Array:
-    """Return a performance's frames in random order: right poses, no motion."""
+    """Return a performance's frames ``[T, D]`` in random order: right poses, no motion."""
     return rng.permutation(performance(frames), axis=0)
 
 
 def other_lines(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return for each of ``count`` lines another one, every line once: a random cycle, so that none keeps its own.
+    """Return for each of N = ``count`` lines another one, ``int64 [N]``, every line once: a random cycle, so that none
+    keeps its own.
 
     Raises:
         ValueError: fewer than two lines.
@@ -63,6 +64,9 @@ def nearest_lines(wanted: ArrayLike, known: ArrayLike, count: int = 1) -> NDArra
         count: how many.
 
     Nearness is the cosine; an embedding of length 0 is near to nothing.
+
+    Raises:
+        ValueError: fewer known lines than ``count``.
     """
     queries, keys = _unit(wanted), _unit(known)
     if not 1 <= count <= len(keys):
@@ -79,7 +83,7 @@ def pooled(states: ArrayLike, mask: ArrayLike) -> Array:
 
 
 def fitted_to(frames: ArrayLike, length: int) -> Array:
-    """Return a performance stretched or squeezed to ``length`` frames."""
+    """Return a performance ``[T, D]`` stretched or squeezed to ``length`` frames."""
     return resampled(frames, length)
 
 

@@ -38,13 +38,13 @@ def corner_probability(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.flo
 
 
 def sequence_bits(predicted: ArrayLike, truth: ArrayLike) -> float:
-    """Return H, the mean over a sequence's frames of -log2 of its floored corner probability."""
+    """Return H in bits, the mean over frames of -log2 of the floored :func:`corner_probability`; both ``[T, D]``."""
     probability = np.maximum(corner_probability(predicted, truth), FLOOR)
     return float(-np.log2(probability).mean())
 
 
 def cppl(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
-    """Return 2 to the mean of :func:`sequence_bits` over sequences; least (best) is 1, most 1e10.
+    """Return 2 to the mean of :func:`sequence_bits` over sequences ``[T, D]``; least (best) is 1, most 1e10.
 
     The official code counts more positions than frames: see :func:`with_official_ends`.
 

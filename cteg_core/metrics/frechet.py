@@ -30,6 +30,9 @@ def fitted_normal(rows: ArrayLike) -> Normal:
 
     Covariances are shrunk towards their diagonal by the weight D / (D + N): with few rows a sample's correlations
     are mostly chance, and with many the weight goes to zero.
+
+    Raises:
+        ValueError: fewer than two rows.
     """
     values = np.asarray(rows, dtype=np.float64)
     if values.ndim != 2 or len(values) < 2:
@@ -92,7 +95,7 @@ class FrechetDistances:
 
 
 def frechet_distances(made: Sequence[ArrayLike], reference: Sequence[ArrayLike]) -> FrechetDistances:
-    """Compare two sets of at least two performances each."""
+    """Compare two sets of at least two performances ``[T, D]`` each."""
     return FrechetDistances(
         *(
             frechet_distance(fitted_normal(rows(made)), fitted_normal(rows(reference)))

@@ -18,13 +18,13 @@ _erfc: Final = np.frompyfunc(math.erfc, 1, 1)
 
 
 def cumulative(x: ArrayLike) -> Array:
-    """Return Φ(x), the probability of a value below ``x``."""
+    """Return Φ(x), the probability of a value below ``x``, for each of an array ``[...]``."""
     values = np.asarray(x, dtype=np.float64)
     return np.asarray(0.5 * np.asarray(_erfc(-_SQRT_HALF * values), dtype=np.float64))
 
 
 def log_upper_tail(x: ArrayLike) -> Array:
-    """Return log(1 - Φ(x)) in nats, exact to about 1e-12 of itself however large ``x`` is."""
+    """Return log(1 - Φ(x)) in nats, for each of ``x [...]``, exact to about 1e-12 of itself however large it is."""
     values = np.asarray(x, dtype=np.float64)
     near = np.minimum(values, _FAR)
     log_near = np.log(0.5 * np.asarray(_erfc(_SQRT_HALF * near), dtype=np.float64))
@@ -36,7 +36,7 @@ def log_upper_tail(x: ArrayLike) -> Array:
 
 
 def log_interval(low: ArrayLike, high: ArrayLike) -> Array:
-    """Return log(Φ(high) - Φ(low)) in nats for ``low < high``, without loss of digits in either tail."""
+    """Return log(Φ(high) - Φ(low)) in nats, for each of ``low < high`` ``[...]``, exact in either tail."""
     lower, upper = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     # The interval is mirrored to the side where both probabilities are upper tails.
     mirrored = lower + upper < 0

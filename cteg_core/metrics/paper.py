@@ -55,7 +55,7 @@ def distance(one: ArrayLike, other: ArrayLike, choices: PaperChoices) -> float:
 
 
 def diversity(unconditional: Sequence[ArrayLike], choices: PaperChoices) -> float:
-    """Return Diversity: the mean distance of pairs of performances made without a text.
+    """Return Diversity: the mean distance of pairs of performances ``[T, D]`` made without a text.
 
     Raises:
         ValueError: fewer than two performances.
@@ -67,8 +67,11 @@ def multimodality(takes: Sequence[Sequence[ArrayLike]], choices: PaperChoices) -
     """Return MModality: the mean over texts of the mean distance of pairs of takes of the same text.
 
     Args:
-        takes: for each text its K ≥ 2 performances.
+        takes: for each text its K ≥ 2 performances ``[T, D]``.
         choices: what the paper leaves open.
+
+    Raises:
+        ValueError: no texts, or a text with fewer than two takes.
     """
     if not takes or min(len(of_text) for of_text in takes) < 2:
         raise ValueError("MModality compares at least two takes of each of at least one text.")
@@ -81,13 +84,13 @@ def multimodality(takes: Sequence[Sequence[ArrayLike]], choices: PaperChoices) -
 
 
 def variation(items: Sequence[ArrayLike]) -> float:
-    """Return Variation: within each performance the variance over time of every coefficient, averaged."""
+    """Return Variation: within each performance ``[T, D]`` the variance over time of every coefficient, averaged."""
     return float(np.mean([frames.var(axis=0).mean() for frames in performances(items)]))
 
 
 def fine_grained_diversity(items: Sequence[ArrayLike]) -> float:
-    """Return FgD: the mean Euclidean distance from one frame to the next. The paper counts more as better: so does
-    jitter. Performances of a single frame have no change and are left out.
+    """Return FgD: the mean Euclidean distance from one frame to the next of performances ``[T, D]``. The paper counts
+    more as better: so does jitter. Performances of a single frame have no change and are left out.
 
     Raises:
         ValueError: no performance of at least two frames.
@@ -99,7 +102,11 @@ def fine_grained_diversity(items: Sequence[ArrayLike]) -> float:
 
 
 def diversity_on_test(items: Sequence[ArrayLike], choices: PaperChoices) -> float:
-    """Return DoT: the mean distance over pairs of the performances of different test lines."""
+    """Return DoT: the mean distance over pairs of the performances ``[T, D]`` of different test lines.
+
+    Raises:
+        ValueError: fewer than two performances.
+    """
     return _mean_over_pairs(items, choices.test_pairs, choices)
 
 
@@ -124,7 +131,7 @@ def paper_metrics(
     """Return all of the paper's metrics.
 
     Args:
-        takes: for each line its K ≥ 2 performances; DoT takes the first of each, Variation and FgD take all.
+        takes: for each line its K ≥ 2 performances ``[T, D]``; DoT takes the first of each, Variation and FgD take all.
         unconditional: performances made without a text, or None.
         choices: what the paper leaves open (default: :class:`PaperChoices`'s).
     """

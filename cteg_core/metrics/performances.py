@@ -34,6 +34,9 @@ def resampled(frames: ArrayLike, count: int) -> Array:
     """Return a performance ``[T, D]`` at ``count`` equally spaced moments, first and last frame included.
 
     Linear between frames: what is compared is the course of a performance, whatever its length.
+
+    Raises:
+        ValueError: fewer than one frame asked for, or no performance.
     """
     values = performance(frames)
     if count < 1:

@@ -38,6 +38,9 @@ def gaussian_bits(predicted: ArrayLike, truth: ArrayLike, deviation: float = DEV
         predicted: μ, ``[T, D]``.
         truth: ``[T, D]``.
         deviation: σ, in the frames' units; it is part of the score and has to be stated with it.
+
+    Raises:
+        ValueError: a deviation that is not positive, or another shape than the truth's.
     """
     if not deviation > 0:
         raise ValueError(f"A deviation is a positive number; got {deviation}.")
@@ -48,14 +51,18 @@ def gaussian_bits(predicted: ArrayLike, truth: ArrayLike, deviation: float = DEV
 
 
 def mean_over_sequences(per_frame: Sequence[ArrayLike]) -> float:
-    """Return the mean over sequences of the mean over their frames ``[T]``, as CPPL averages."""
+    """Return the mean over sequences of the mean over their frames ``[T]``, as CPPL averages.
+
+    Raises:
+        ValueError: no sequences.
+    """
     if not per_frame:
         raise ValueError("A mean over sequences needs at least one.")
     return float(np.mean([np.mean(np.asarray(values, dtype=np.float64)) for values in per_frame]))
 
 
 def energy_score(takes: Sequence[ArrayLike], truth: ArrayLike, frames: int = ENERGY_FRAMES) -> float:
-    """Return the energy score of K ≥ 2 takes of a line against one true performance of it.
+    """Return the energy score of K ≥ 2 takes ``[T, D]`` of a line against one true performance of it ``[T', D]``.
 
     Mean distance from the takes to the truth, minus half the mean distance between two takes: takes that are all
     alike are not rewarded for sitting in the middle, nor wild ones for being different.

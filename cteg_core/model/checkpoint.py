@@ -40,11 +40,11 @@ class Scaling:
     deviation: Tensor
 
     def normalised(self, frames: Tensor) -> Tensor:
-        """Frames as the network sees them."""
+        """Return frames ``[..., 53]`` as the network sees them."""
         return (frames - self.mean) / self.deviation
 
     def restored(self, frames: Tensor) -> Tensor:
-        """Frames in the expression space again."""
+        """Return frames ``[..., 53]`` in the expression space again."""
         return frames * self.deviation + self.mean
 
 

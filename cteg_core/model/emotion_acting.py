@@ -28,7 +28,7 @@ def calibrated(probabilities: NDArray[np.floating], thresholds: NDArray[np.float
 
 
 def acted(read: EmotionRead) -> NDArray[np.float32]:
-    """Return the 28 strengths to act: the clear emotions of a read, the strongest at ``ACTED``.
+    """Return the strengths to act, ``float32 [28]``: the clear emotions of a read, the strongest at ``ACTED``.
 
     A person acts one or two things at a time; a classifier spreads itself thinly over many.
     """

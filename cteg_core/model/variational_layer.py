@@ -23,7 +23,7 @@ class Gaussian:
     log_variance: Tensor
 
     def sample(self, noise: Tensor | None) -> Tensor:
-        """Return mean + noise * deviation; no noise gives the mean."""
+        """Return mean + noise * deviation, ``[..., Z]``; no noise gives the mean."""
         if noise is None:
             return self.mean
         return self.mean + noise * (0.5 * self.log_variance).exp()
@@ -75,7 +75,7 @@ class VariationalLayer(nn.Module):
         return Gaussian(self.prior_mean(temporal), self.prior_log_variance(temporal))
 
     def posterior(self, temporal: Tensor) -> Gaussian:
-        """q(z_t | what was seen up to t + 1), from LTA's output one frame later."""
+        """q(z_t | what was seen up to t + 1), from LTA's output ``[..., D]`` one frame later."""
         return Gaussian(self.posterior_mean(temporal), self.posterior_log_variance(temporal))
 
     def forward(

@@ -26,7 +26,7 @@ class TrainingData(Protocol):
         ...
 
     def held_out(self, share: float) -> NDArray[np.int64]:
-        """Return the performances to keep from training: of about ``share`` of the lines; none where it is 0."""
+        """Return the performances to keep from training, ``int64 [M]``: of about ``share`` of the lines; none for 0."""
         ...
 
     def batch(self, indices: Sequence[int], dropout: Dropout, generator: torch.Generator) -> Batch:
@@ -55,7 +55,7 @@ class TrainData:
         return self.corpus.lengths
 
     def held_out(self, share: float) -> NDArray[np.int64]:
-        """Return every performance of ``share`` of the lines."""
+        """Return every performance of ``share`` of the lines, ``int64 [M]``."""
         return held_out_lines(self.corpus.line_indices, share)
 
     def batch(self, indices: Sequence[int], dropout: Dropout, generator: torch.Generator) -> Batch:

@@ -125,7 +125,7 @@ def read_all(head: EmotionHead, cache: TextStateCache, indices: Sequence[int]) -
 
 
 def best_thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return for each label the threshold of best F1 on the given (dev) lines."""
+    """Return for each label the threshold of best F1, ``[28]``, on the given (dev) lines, both ``[N, 28]``."""
     best = np.full(labels.shape[1], 0.5)
     for column in range(labels.shape[1]):
         scores = [_f1(probabilities[:, column] >= threshold, labels[:, column] > 0.5) for threshold in THRESHOLDS]
@@ -138,7 +138,7 @@ def scores(
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
     affect: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> EmotionScores:
-    """Score the head: (probabilities, labels) of dev and test lines, (read, true) affect of rated lines."""
+    """Score the head: (probabilities, labels) ``[N, 28]`` of dev and test lines, (read, true) affect ``[M, 3]``."""
     basic_dev, basic_test = (tuple(_basic(values) for values in split) for split in (dev, test))
     single = basic_test[1].sum(1) == 1
     truth, guess = basic_test[1][single].argmax(1), basic_test[0][single].argmax(1)

@@ -71,7 +71,10 @@ class EmotionTarget:
 
     @classmethod
     def of(cls, intensity: float = 1.0, **probabilities: float) -> EmotionTarget:
-        """Make a target from label names, the others being 0: ``EmotionTarget.of(joy=0.9)``."""
+        """Make a target from label names, the others being 0: ``EmotionTarget.of(joy=0.9)``.
+
+        Raises ValueError for a name that is no label.
+        """
         unknown = sorted(set(probabilities) - set(EMOTION_LABELS))
         if unknown:
             raise ValueError(f"Unknown emotion {unknown[0]!r}; the labels are {', '.join(EMOTION_LABELS)}.")

@@ -94,7 +94,7 @@ def kl_term(kl: Tensor, mask: Tensor, config: LossConfig) -> Tensor:
 
 
 def utterance_kl(posterior: Gaussian, prior: Gaussian, config: LossConfig) -> Tensor:
-    """Return KL(q(u) || p(u | emotion)) beyond the free nats, summed over dimensions, mean over the batch."""
+    """Return KL(q(u) || p(u | emotion)) of ``[B, U]`` in nats: mean over B, less the free nats, summed over U."""
     per_dimension = kl_divergence(posterior, prior).mean(0)  # [U]
     return (per_dimension - config.utterance_free_nats).clamp_min(0.0).sum()
 

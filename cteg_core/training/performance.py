@@ -79,6 +79,9 @@ def synthesise(
         ``float32 [T, 53]`` in space ``cteg-head-1``, without blinks. Without a start pose the first frame is 0, with
         ``settle`` the last is 0. All draws are independent of the intensity, so a stronger target with the same
         generator state shows the same performance, larger.
+
+    Raises:
+        ValueError: a start pose of another shape.
     """
     if start_pose is not None and np.shape(start_pose) != (FRAME_WIDTH,):
         raise ValueError(f"A start pose holds {FRAME_WIDTH} numbers; got an array of shape {np.shape(start_pose)}.")

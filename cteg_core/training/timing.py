@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def minimum_jerk(phase: Array) -> Array:
-    """Return the minimum-jerk position (Flash and Hogan 1985) at ``phase``: 0 before 0, 1 after 1.
+    """Return the minimum-jerk position (Flash and Hogan 1985) at each ``phase`` ``[...]``: 0 before 0, 1 after 1.
 
     Velocity and acceleration are zero at both ends.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,15 @@ def test_a_weight_of_another_shape_is_refused(value: Any, name: str, other: str)
     value["model"][name] = value["model"][other]
     with pytest.raises(ImportRefused, match="has shape"):
         check_sizes(convert(value))
+
+
+def test_an_import_checks_sizes(value: Any, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = convert(value)
+    fewer = {name: weight for name, weight in converted.network.items() if name != "readout.weight"}
+    monkeypatch.setattr("cteg_core.emoava.importing.convert", lambda _: replace(converted, network=fewer))
+    with pytest.raises(ImportRefused, match=r"too few weights for its settings: 'readout\.weight'"):
+        import_emoava(TINY, dataset, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_whole_numbers_in_a_weights_place_are_refused(value: Any) -> None:

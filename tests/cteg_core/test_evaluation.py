@@ -26,6 +26,7 @@ from cteg_core.training.batches import NO_DROPOUT, Batch, make_batch
 from cteg_core.training.corpus import CorpusReader, synthesise_corpus
 from cteg_core.training.order import held_out_lines
 from cteg_core.training.text_data import LabelledLine
+from flame_rig.spaces import CTEG_HEAD_1
 
 WIDTH = 12
 TEXTS = (
@@ -153,9 +154,16 @@ def test_takes_depend_on_line_and_seed_and_not_on_the_batch(held_out: HeldOut, c
     assert np.abs(alone[0][0][:shorter] - other[0][0][:shorter]).max() > 1e-3
 
 
-def test_without_the_text_it_does_not_matter(held_out: HeldOut, checkpoint: Checkpoint) -> None:
+@pytest.mark.parametrize("changed", ["text", "emotion"])
+def test_without_the_text_neither_it_nor_the_emotion_matters(
+    changed: str, held_out: HeldOut, checkpoint: Checkpoint
+) -> None:
     batch = batch_of(held_out, [0], checkpoint)
-    said_otherwise = replace(batch, text=batch.text + 3.0)
+    assert batch.conditions is not None
+    otherwise = replace(batch.conditions, emotion=1.0 - batch.conditions.emotion)
+    said_otherwise = (
+        replace(batch, text=batch.text + 3.0) if changed == "text" else replace(batch, conditions=otherwise)
+    )
     hidden = [
         perform_batch(checkpoint.network, b, [0], TakePlan(1, 0, without_text=True))[0][0]
         for b in (batch, said_otherwise)
@@ -174,6 +182,9 @@ def scores(held_out: HeldOut, checkpoint: Checkpoint) -> HeldOutScores:
 def test_every_row_is_scored(scores: HeldOutScores) -> None:
     assert list(scores.performances) == [NETWORK, CORPUS, RETRIEVED, OTHER, SHUFFLED, MEAN]
     assert scores.lines == 5
+    for take in scores.example.takes:
+        assert (take >= CTEG_HEAD_1.lower - 1e-6).all()
+        assert (take <= CTEG_HEAD_1.upper + 1e-6).all()
     untrained, again = scores.performances[NETWORK], scores.performances[CORPUS]
     assert untrained.energy is not None
     assert again.energy is not None
