@@ -54,7 +54,7 @@ class ClipSender:
         self._sent = FrameBuffer()
 
     def frames(self, first_frame: int, frames: NDArray[np.float32]) -> Iterator[FramesProgress]:
-        """Yield the messages for frames of a take under way."""
+        """Yield the messages for frames ``[n, 53]`` of a take under way, the first of them being ``first_frame``."""
         frames = np.asarray(frames, dtype=np.float32)
         self._sent.put(first_frame, frames)
         yield from self._chunks(first_frame, frames)

@@ -105,7 +105,10 @@ class Connection:
             raise Disconnected(f"The answers cannot be written: {error}.") from error
 
     def end(self, call: Call, message: Result | Failure) -> None:
-        """Send the one answer of a call."""
+        """Send the one answer of a call.
+
+        Raises RuntimeError where it was answered already, Disconnected where it cannot be written.
+        """
         with self._state_lock:
             if self._calls.get(call.request.id) is not call:
                 raise RuntimeError(f"Request {call.request.id} was answered already.")

@@ -136,6 +136,8 @@ def sentences(text: str, max_words: int) -> tuple[str, ...]:
     Parts end at ends of sentences; a sentence that is too long by itself is split at its clauses,
     and a clause that is too long between its words. As many sentences as fit share a part, so a short
     text stays whole. Words are counted as :func:`word_count` does.
+
+    Raises ValueError where ``max_words`` is below 1.
     """
     if max_words < 1:
         raise ValueError(f"A part of a text holds at least one word; got max_words={max_words}.")

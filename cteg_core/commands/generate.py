@@ -72,6 +72,9 @@ def written(clip: ExpressionClip, output_format: str, fps: float | None = None) 
         clip: the take.
         output_format: ``clip`` or ``livelink``.
         fps: of a Live Link file; None is 60.
+
+    Raises ValueError where a Live Link file cannot hold the clip: another space than the project's own, or a rate
+    that cannot be.
     """
     if output_format == "clip":
         return clip.to_json()

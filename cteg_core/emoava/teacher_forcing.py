@@ -95,7 +95,7 @@ class EmoavaTraining:
         return np.array([min(len(frames), self.positions - 1) for frames in (*self.train.frames, *self.dev.frames)])
 
     def held_out(self, share: float) -> NDArray[np.int64]:
-        """Return the dev split; nothing where ``share`` is 0."""
+        """Return the indices ``[N]`` of the dev split; none where ``share`` is 0."""
         return np.arange(len(self.train), len(self.train) + (len(self.dev) if share > 0 else 0))
 
     def batch(self, indices: Sequence[int], dropout: Dropout, generator: torch.Generator) -> Batch:

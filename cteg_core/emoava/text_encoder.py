@@ -90,7 +90,7 @@ class BertEncoder:
         return bert_config_record(vars(self._model.config))
 
     def weights(self) -> dict[str, Array]:
-        """Return its weights, ``float32``, by transformers' names."""
+        """Return its weights by transformers' names: ``float32``, each in the shape that transformers gives it."""
         return {name: value.float().cpu().numpy() for name, value in self._model.state_dict().items()}
 
     def _ids(self, texts: Sequence[str]) -> Any:
