@@ -2,7 +2,7 @@
 
 The forward model is measured wherever numpy is. Under a Python that has Blender's module, building a rig, playing
 it and its distance from the float64 forward model are measured too. Without a FLAME file the second head is a surrogate
-of FLAME's size filled with seeded noise.
+of FLAME's size filled with seeded noise; for the retarget it is the project's head in another topology.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.retarget import speed as retarget_speed
 from benchmarks.timing import seconds
 from flame_rig.flame_file import read_flame
 from flame_rig.flame_model import FlameModel, ForwardModel, joints_at_rest, posed_vertices
 from flame_rig.head import build_head
+from flame_rig.retarget import solve_space_map
 from flame_rig.retarget.surface import skin_of
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT
 from tests.fakes.flame_sized import flame_sized_head
+from tests.fakes.surrogate import make_surrogate, unbent
 
 FRAMES: Final = 512
 POSES: Final = 200
 MODES: Final = ("QUATERNION", "XYZ", "ZYX", "AXIS_ANGLE")
 PLAYED: Final = 100
-PARTS: Final = ("forward", "joints", "build", "parity")
+PARTS: Final = ("forward", "joints", "build", "parity", "retarget")
 GEMM: Final = 1024
 
 _TYPES: Final[tuple[type[np.float64] | type[np.float32], ...]] = (np.float64, np.float32)
@@ -200,6 +203,9 @@ def measure(parts: Sequence[str], model_file: Path | None) -> dict[str, Table]:
             tables[f"rig in Blender {version}: {head}"] = rig_speed(model)
         if "parity" in parts and version:
             tables[f"{POSES} random poses in Blender {version}: {head}"] = rig_errors(model)
+    if "retarget" in parts:
+        face = make_surrogate(unbent).model if model_file is None else heads[model_file.name]
+        tables[f"retarget, {len(face.v_template)} vertices, frames/s"] = retarget_speed(solve_space_map(face))
     return tables
 
 
