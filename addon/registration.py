@@ -11,7 +11,7 @@ from . import character_panel, command, jobs, operators, panels, performance, pr
 
 _CLASSES: Final = (
     preferences.CTEG_preferences,
-    properties.CTEG_scene_settings,
+    *properties.CLASSES,
     *operators.CLASSES,
     panels.CTEG_PT_line,
     panels.CTEG_PT_head,
