@@ -11,24 +11,22 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from cteg_core import __version__
-from cteg_core.clip import ExpressionClip
-from cteg_core.clip_stream import ClipReceiver
 from cteg_core.dialogue import DialogueLine
 from cteg_core.jsonrpc import ErrorCode, Failure, Message, MessageId, Notification, Request, Result, RpcError
 from cteg_core.jsonrpc import decode as decode_message
 from cteg_core.jsonrpc import encode as encode_message
 from cteg_core.protocol import (
     CANCEL,
-    GENERATE,
     INITIALIZE,
     LOAD,
     PROGRESS,
     PROTOCOL_VERSION,
+    READ,
     SHUTDOWN,
     Loaded,
     TakesOfLine,
@@ -39,26 +37,39 @@ from cteg_core.protocol import (
 )
 
 from .child_process import ChildProcess
-from .errors import CtegError
+from .under_way import (
+    LinesUnderWay,
+    ReadUnderWay,
+    SidecarError,
+    SidecarRequest,
+    TakesUnderWay,
+    UnderWay,
+    generate_requests,
+    read_requests,
+)
+
+__all__ = [
+    "Deadlines",
+    "LinesUnderWay",
+    "ReadUnderWay",
+    "SidecarClient",
+    "SidecarError",
+    "SidecarState",
+    "TakesUnderWay",
+    "sidecar_command",
+    "split_command",
+]
 
 COMMAND_VARIABLE: Final = "CTEG_SIDECAR"
 _LINES_A_POLL: Final = 64
+_SECONDS_A_POLL: Final = 0.02
+"""A poll ends after so long, whatever is left to read: Blender's interface waits for it."""
+_MAX_SENT: Final = 2
+"""Requests that the sidecar has at once: one to perform, and one so that it need not wait for the next."""
 _SECONDS_FOR_LAST_WORDS: Final = 1.0
 _QUOTED_LETTERS: Final = 200
 _ROUTINE: Final = " INFO "
 """Marks lines of the sidecar's log that explain no end."""
-
-
-class SidecarError(CtegError):
-    """The sidecar did not do what was asked; the message is a sentence for the user.
-
-    Attributes:
-        code: the sidecar's own code, or None where the process failed and not the request.
-    """
-
-    def __init__(self, sentence: str, code: int | None = None) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 class SidecarState(Enum):
@@ -119,32 +130,6 @@ def split_command(text: str, windows: bool) -> list[str]:
     return list(lexer)
 
 
-@dataclass(eq=False)
-class TakesUnderWay:
-    """A line handed to the sidecar, and what came of it.
-
-    Attributes:
-        asked: the line and its number of takes.
-        error: why it failed, once it did.
-        cancelled: whether the caller gave it up.
-        clips: its takes in order, once it is done.
-    """
-
-    asked: TakesOfLine
-    error: SidecarError | None = None
-    cancelled: bool = False
-    clips: tuple[ExpressionClip, ...] | None = None
-    receiver: ClipReceiver = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.receiver = ClipReceiver(self.asked.takes)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.cancelled or self.error is not None or self.clips is not None
-
-
 class SidecarClient:
     """A sidecar that is started when it is needed, and started again when it ended.
 
@@ -161,8 +146,8 @@ class SidecarClient:
         self._child: ChildProcess | None = None
         self._ids = itertools.count(1)
         self._greeting_id: MessageId = 0
-        self._unsent: list[TakesUnderWay] = []
-        self._sent: dict[MessageId, TakesUnderWay] = {}
+        self._unsent: list[SidecarRequest] = []
+        self._sent: dict[MessageId, SidecarRequest] = {}
         self._given_up: dict[MessageId, float] = {}
         self._last_heard = 0.0
 
@@ -178,32 +163,53 @@ class SidecarClient:
 
     def submit(self, line: DialogueLine, takes: int = 1) -> TakesUnderWay:
         """Ask for takes of a line; a sidecar that cannot be started shows in the returned object."""
+        return self.submit_lines((line,), takes).lines[0]
+
+    def submit_lines(self, lines: Sequence[DialogueLine], takes: int = 1) -> LinesUnderWay:
+        """Ask for takes of every line.
+
+        They are performed as one batch, or as several one after the other where they are more than the protocol lets
+        into one request (lines x takes of 64, a message of 1 MiB). What fails a line shows in its part of the returned
+        object.
+        """
         self.poll()
-        under_way = TakesUnderWay(TakesOfLine(line, takes))
-        self._unsent.append(under_way)
-        if self._child is None:
-            self._start()
-        elif self._state is SidecarState.READY:
-            self._send_unsent()
+        under_way = LinesUnderWay(tuple(TakesUnderWay(TakesOfLine(line, takes)) for line in lines))
+        self._unsent += generate_requests(under_way.lines)
+        self._start_or_send()
         return under_way
 
-    def cancel(self, under_way: TakesUnderWay) -> None:
-        """Give a request up: nothing of it arrives any more, however late the sidecar hears of it."""
-        if under_way.is_over:
-            return
-        under_way.cancelled = True
-        if under_way in self._unsent:
-            self._unsent.remove(under_way)
-            return
-        request_id = next(sent_id for sent_id, sent in self._sent.items() if sent is under_way)
-        del self._sent[request_id]
-        self._given_up[request_id] = time.monotonic() + self._deadlines.cancel
-        self._send(Notification(CANCEL, cancel_params(request_id)))
+    def submit_read(self, texts: Sequence[str]) -> ReadUnderWay:
+        """Ask what emotion texts carry; answered before lines that were not sent yet."""
+        self.poll()
+        under_way = ReadUnderWay(tuple(texts))
+        if not texts:
+            under_way.emotions = ()
+            return under_way
+        reads = sum(request.method == READ for request in self._unsent)
+        self._unsent[reads:reads] = read_requests(under_way)
+        self._start_or_send()
+        return under_way
+
+    def cancel(self, under_way: UnderWay) -> None:
+        """Give something up: nothing of it arrives any more, however late the sidecar hears of it.
+
+        One line of many can be given up alone; the sidecar is told when nothing of a request is wanted any more.
+        """
+        for part in under_way.lines if isinstance(under_way, LinesUnderWay) else (under_way,):
+            part.cancelled = part.cancelled or not part.is_over
+        self._unsent = [request for request in self._unsent if not request.is_given_up]
+        for request_id in [sent_id for sent_id, request in self._sent.items() if request.is_given_up]:
+            del self._sent[request_id]
+            self._given_up[request_id] = time.monotonic() + self._deadlines.cancel
+            self._send(Notification(CANCEL, cancel_params(request_id)))
+        if self._state is SidecarState.READY:
+            self._send_unsent()
 
     def poll(self, wait: float = 0.0) -> None:
         """Take in what the sidecar said and end it where it hangs; wait ``wait`` seconds for a word at most."""
+        enough = time.monotonic() + wait + _SECONDS_A_POLL
         for _ in range(_LINES_A_POLL):
-            if self._child is None:
+            if self._child is None or time.monotonic() > enough:
                 return
             try:
                 line = self._child.next_line(wait)
@@ -225,9 +231,15 @@ class SidecarClient:
 
     def close(self) -> None:
         """End the sidecar and give up what is under way; the next request starts it anew."""
-        for under_way in (*self._unsent, *self._sent.values()):
-            under_way.cancelled = True
+        for request in (*self._unsent, *self._sent.values()):
+            request.give_up()
         self._forget_child(polite=True)
+
+    def _start_or_send(self) -> None:
+        if self._child is None and self._unsent:
+            self._start()
+        elif self._state is SidecarState.READY:
+            self._send_unsent()
 
     def _start(self) -> None:
         self._last_heard = time.monotonic()
@@ -245,12 +257,12 @@ class SidecarClient:
         self._send(Request(self._greeting_id, method, params))
 
     def _send_unsent(self) -> None:
-        while self._unsent and self._child is not None:
-            under_way = self._unsent.pop(0)
+        while self._unsent and len(self._sent) < _MAX_SENT and self._child is not None:
+            request = self._unsent.pop(0)
             request_id = next(self._ids)
-            self._sent[request_id] = under_way
+            self._sent[request_id] = request
             self._last_heard = time.monotonic()
-            self._send(Request(request_id, GENERATE, under_way.asked.to_params()))
+            self._send(Request(request_id, request.method, request.params()))
 
     def _send(self, message: Message) -> None:
         if self._child is None:
@@ -264,8 +276,8 @@ class SidecarClient:
         match message:
             case Notification(method, params) if method == PROGRESS:
                 progress = progress_from_params(params)
-                if (under_way := self._sent.get(progress.request_id)) is not None:
-                    under_way.receiver.receive(progress)
+                if (request := self._sent.get(progress.request_id)) is not None:
+                    request.progress(progress)
             case Result(answer_id, result):
                 self._receive_result(answer_id, result)
             case Failure(answer_id, code, sentence):
@@ -280,17 +292,19 @@ class SidecarClient:
             self.loaded = Loaded.from_params(result)
             self._state = SidecarState.READY
             self._send_unsent()
-        elif (under_way := self._sent.get(answer_id)) is not None:
-            under_way.clips = under_way.receiver.finished()
+        elif (request := self._sent.get(answer_id)) is not None:
+            request.result(result)
             del self._sent[answer_id]
+            self._send_unsent()
         else:
             self._given_up.pop(answer_id, None)
 
     def _receive_failure(self, answer_id: MessageId | None, error: SidecarError) -> None:
         if answer_id is None or answer_id == self._greeting_id:
             self._break(str(error), error.code)
-        elif (under_way := self._sent.pop(answer_id, None)) is not None:
-            under_way.error = error
+        elif (request := self._sent.pop(answer_id, None)) is not None:
+            request.fail(error)
+            self._send_unsent()
         else:
             self._given_up.pop(answer_id, None)
 
@@ -333,8 +347,8 @@ class SidecarClient:
         """End the sidecar and fail all that is under way with ``sentence``."""
         failed = (*self._unsent, *self._sent.values())
         self._forget_child()
-        for under_way in failed:
-            under_way.error = SidecarError(sentence, code)
+        for request in failed:
+            request.fail(SidecarError(sentence, code))
         self._unsent.clear()
         self._sent.clear()
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cteg_core.clip import FRAME_WIDTH, MAX_CLIP_FRAMES, ExpressionClip
+from cteg_core.clip_record import clip_from_record, clip_record
 from cteg_core.jsonrpc import ErrorCode, MessageId, RpcError
-from cteg_core.protocol import MAX_CHUNK_FRAMES, FramesProgress, TakeHeader, clip_from_record, clip_record
+from cteg_core.protocol import MAX_CHUNK_FRAMES, FramesProgress, TakeHeader
 
 
 class FrameBuffer:
@@ -46,11 +47,12 @@ class FrameBuffer:
 
 
 class ClipSender:
-    """The sending half of one take."""
+    """The sending half of one take of a line (of a request of many lines: the one with the index ``line``)."""
 
-    def __init__(self, request_id: MessageId, take: int) -> None:
+    def __init__(self, request_id: MessageId, take: int, line: int = 0) -> None:
         self._request_id = request_id
         self._take = take
+        self._line = line
         self._sent = FrameBuffer()
 
     def frames(self, first_frame: int, frames: NDArray[np.float32]) -> Iterator[FramesProgress]:
@@ -65,17 +67,17 @@ class ClipSender:
             wanted = clip.frames[first : first + MAX_CHUNK_FRAMES]
             if not np.array_equal(wanted, self._sent.frames[first : first + len(wanted)]):
                 yield from self._chunks(first, wanted)
-        yield TakeHeader(self._request_id, self._take, len(clip.frames), clip_record(clip))
+        yield TakeHeader(self._request_id, self._take, len(clip.frames), clip_record(clip), self._line)
 
     def _chunks(self, first_frame: int, frames: NDArray[np.float32]) -> Iterator[FramesProgress]:
         for first in range(0, len(frames), MAX_CHUNK_FRAMES):
             part = frames[first : first + MAX_CHUNK_FRAMES]
-            yield FramesProgress(self._request_id, self._take, first_frame + first, part)
+            yield FramesProgress(self._request_id, self._take, first_frame + first, part, self._line)
 
 
 @dataclass
 class ClipReceiver:
-    """The receiving half of the takes of one request.
+    """The receiving half of the takes of one line.
 
     Attributes:
         takes: how many were asked for.

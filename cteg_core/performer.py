@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cteg_core.clip import ExpressionClip
 from cteg_core.dialogue import DialogueLine, take_seed
+from cteg_core.emotion import EmotionRead
 
 
 class Cancelled(Exception):  # noqa: N818 - an outcome that was asked for, not an error
@@ -78,6 +79,14 @@ class Performer(Protocol):
         ``cancelled`` is asked at least once per decoded frame. Raises Cancelled when it says so, and
         LineError where a line cannot be performed.
         """
+
+
+@runtime_checkable
+class EmotionReader(Protocol):
+    """What a performer may do besides: read the emotion of texts. One that acts none has no such method."""
+
+    def read_emotion(self, texts: Sequence[str]) -> Sequence[EmotionRead]:
+        """Read the emotion of each text, of as many words as a part of a line has."""
 
 
 def takes_of(line: DialogueLine, count: int) -> tuple[TakeRequest, ...]:

@@ -1,32 +1,26 @@
 """The sidecar's protocol: its methods and what flows with them, checked on arrival.
 
-Requests: ``initialize``, ``load``, ``generate``, ``shutdown``. Notifications: ``$/progress`` (frames of a
+Requests: ``initialize``, ``load``, ``generate``, ``read``, ``shutdown``. Notifications: ``$/progress`` (frames of a
 take as they come, then the take's clip without frames) and ``$/cancelRequest``. The parameters a reader
 does not know are left alone, so that either side may grow without breaking the other.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, TypeGuard
+from math import isfinite
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cteg_core.clip import (
-    MAX_CLIP_FRAMES,
-    Controls,
-    ExpressionClip,
-    Word,
-    controls_from_record,
-    decode_frames,
-    emotion_from_record,
-    encode_frames,
-)
+from cteg_core.clip import MAX_CLIP_FRAMES, decode_frames, emotion_from_record, encode_frames
+from cteg_core.clip_record import checked_controls
 from cteg_core.dialogue import MAX_TEXT_CHARACTERS, SEED_COUNT, DialogueLine, LineError
+from cteg_core.emotion import EmotionRead
 from cteg_core.jsonrpc import ErrorCode, MessageId, RpcError
+from cteg_core.params import MAX_NAME, id_in, is_texts, number_in, refusal, text_in, whole_in
 
 PROTOCOL_VERSION: Final = 1
 """Raised when a message changes its meaning, never when one is added."""
@@ -34,14 +28,16 @@ PROTOCOL_VERSION: Final = 1
 INITIALIZE: Final = "initialize"
 LOAD: Final = "load"
 GENERATE: Final = "generate"
+READ: Final = "read"
 SHUTDOWN: Final = "shutdown"
 PROGRESS: Final = "$/progress"
 CANCEL: Final = "$/cancelRequest"
 
 MAX_CHUNK_FRAMES: Final = 64
 MAX_TAKES: Final = 64
-_MAX_NAME: Final = 1000
-_MAX_NOTES: Final = 100
+"""Takes that are performed together: of one line, or of all lines of a request."""
+MAX_LINES: Final = MAX_TAKES
+MAX_TEXTS: Final = 64
 
 
 def is_same_build(one: str, other: str) -> bool:
@@ -80,8 +76,8 @@ class Versions:
         """Read :meth:`to_params`; raises RpcError."""
         packages = params.get("packages", {})
         if not isinstance(packages, dict) or not all(isinstance(value, str) for value in packages.values()):
-            raise _refusal("packages", "an object of versions by name")
-        return cls(_whole(params, "protocol", 0, SEED_COUNT), _text(params, "version", _MAX_NAME), packages)
+            raise refusal("packages", "an object of versions by name")
+        return cls(whole_in(params, "protocol", 0, SEED_COUNT), text_in(params, "version", MAX_NAME), packages)
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ class Loaded:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Loaded:
         """Read :meth:`to_params`; raises RpcError."""
-        return cls(_text(params, "checkpoint", _MAX_NAME, ""), _text(params, "device", _MAX_NAME, ""))
+        return cls(text_in(params, "checkpoint", MAX_NAME, ""), text_in(params, "device", MAX_NAME, ""))
 
 
 @dataclass(frozen=True)
@@ -121,17 +117,109 @@ class TakesOfLine:
     def from_params(cls, params: Mapping[str, Any]) -> TakesOfLine:
         """Read :meth:`to_params`; raises RpcError (LINE_REFUSED where the line cannot be performed)."""
         line = params.get("line")
-        if not isinstance(line, dict):
-            raise _refusal("line", "an object")
-        takes = _whole(params, "takes", 1, MAX_TAKES)
-        # The line's own checks bound the text: it is never a reason to cut.
-        text, character = line.get("text"), _text(line, "character", _MAX_NAME, "")
-        try:
-            controls = _controls(line.get("controls", {}))
-            start = _number(line, "start", 0.0)
-            return cls(DialogueLine(text, character, start, controls, line.get("seed", 0)), takes)  # type: ignore[arg-type]
-        except LineError as error:
-            raise RpcError(ErrorCode.LINE_REFUSED, str(error)) from None
+        return cls(_line(line, "line"), whole_in(params, "takes", 1, MAX_TAKES))
+
+
+@dataclass(frozen=True)
+class TakesOfLines:
+    """Parameters of ``generate`` for many lines, which are performed as one batch.
+
+    Attributes:
+        lines: 1 to ``MAX_LINES``; on arrival, what is wrong with a line stands in its place.
+        takes: of each line; lines x takes is at most ``MAX_TAKES``.
+    """
+
+    lines: tuple[DialogueLine | RpcError, ...]
+    takes: int = 1
+
+    def to_params(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        lines = [asdict(line) for line in self.lines if isinstance(line, DialogueLine)]
+        return {"lines": lines, "takes": self.takes}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> TakesOfLines:
+        """Read :meth:`to_params`; raises RpcError, but never for one of the lines."""
+        records, takes = params.get("lines"), whole_in(params, "takes", 1, MAX_TAKES)
+        if not isinstance(records, list) or not 1 <= len(records) <= MAX_LINES:
+            raise refusal("lines", f"a list of 1 to {MAX_LINES} lines")
+        if len(records) * takes > MAX_TAKES:
+            raise refusal("takes", f"so small that all lines together have at most {MAX_TAKES} takes")
+        return cls(tuple(_line_or_refusal(record) for record in records), takes)
+
+
+@dataclass(frozen=True)
+class FailedLine:
+    """A line of many that was not performed.
+
+    Attributes:
+        line: its index in the request.
+        code: one of :class:`ErrorCode`.
+        sentence: what failed and what to do.
+    """
+
+    line: int
+    code: int
+    sentence: str
+
+
+def failed_lines_result(takes: int, failed: Sequence[FailedLine]) -> dict[str, Any]:
+    """Return the result of a ``generate`` of many lines."""
+    errors = [{"line": each.line, "code": each.code, "message": each.sentence} for each in failed]
+    return {"takes": takes, "errors": errors}
+
+
+def failed_lines(result: Mapping[str, Any], count: int) -> tuple[FailedLine, ...]:
+    """Read :func:`failed_lines_result` for a request of ``count`` lines; raises RpcError."""
+    errors = result.get("errors", [])
+    if not isinstance(errors, list) or len(errors) > count or not all(isinstance(error, dict) for error in errors):
+        raise refusal("errors", f"a list of at most {count} objects")
+    return tuple(
+        FailedLine(
+            whole_in(error, "line", 0, count - 1),
+            whole_in(error, "code", -SEED_COUNT, SEED_COUNT),
+            text_in(error, "message", MAX_TEXT_CHARACTERS),
+        )
+        for error in errors
+    )
+
+
+@dataclass(frozen=True)
+class TextsToRead:
+    """Parameters of ``read``: 1 to ``MAX_TEXTS`` texts, each as long as a line may be."""
+
+    texts: tuple[str, ...]
+
+    def to_params(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"texts": list(self.texts)}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> TextsToRead:
+        """Read :meth:`to_params`; raises RpcError."""
+        texts = params.get("texts")
+        if not is_texts(texts, MAX_TEXTS) or not texts:
+            raise refusal("texts", f"a list of 1 to {MAX_TEXTS} texts")
+        return cls(tuple(texts))
+
+
+@dataclass(frozen=True)
+class TextEmotions:
+    """Result of ``read``: what each text says; None where it is no text that could be performed."""
+
+    emotions: tuple[EmotionRead | None, ...]
+
+    def to_params(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"emotions": [None if read is None else asdict(read) for read in self.emotions]}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], count: int) -> TextEmotions:
+        """Read :meth:`to_params` for ``count`` texts; raises RpcError."""
+        records = params.get("emotions")
+        if not isinstance(records, list) or len(records) != count:
+            raise refusal("emotions", f"a list of {count} emotions")
+        return cls(tuple(_emotion(record) for record in records))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +231,14 @@ class FramesProgress:
         take: counted from 0.
         first_frame: index of the first of them in the take.
         frames: ``float32 [n, 53]``, 1 to ``MAX_CHUNK_FRAMES``.
+        line: index of the line in a request of many.
     """
 
     request_id: MessageId
     take: int
     first_frame: int
     frames: NDArray[np.float32]
+    line: int = 0
 
     def to_params(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -158,17 +248,17 @@ class FramesProgress:
             "first_frame": self.first_frame,
             "frame_count": len(self.frames),
             "frames": encode_frames(self.frames),
-        }
+        } | _line_param(self.line)
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> FramesProgress:
-        count = _whole(params, "frame_count", 1, MAX_CHUNK_FRAMES)
+        count = whole_in(params, "frame_count", 1, MAX_CHUNK_FRAMES)
         try:
             frames = decode_frames(params["frames"], count)
         except (KeyError, ValueError):
-            raise _refusal("frames", f"base64 of {count} frames") from None
-        first_frame = _whole(params, "first_frame", 0, MAX_CLIP_FRAMES - count)
-        return cls(_id(params), _whole(params, "take", 0, MAX_TAKES - 1), first_frame, frames)
+            raise refusal("frames", f"base64 of {count} frames") from None
+        first_frame = whole_in(params, "first_frame", 0, MAX_CLIP_FRAMES - count)
+        return cls(id_in(params), whole_in(params, "take", 0, MAX_TAKES - 1), first_frame, frames, _line_index(params))
 
 
 @dataclass(frozen=True)
@@ -180,24 +270,29 @@ class TakeHeader:
         take: counted from 0.
         frame_count: how many frames the clip has.
         record: the clip's other entries, as :func:`clip_record` makes them.
+        line: index of the line in a request of many.
     """
 
     request_id: MessageId
     take: int
     frame_count: int
     record: Mapping[str, Any]
+    line: int = 0
 
     def to_params(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"id": self.request_id, "take": self.take, "frame_count": self.frame_count, "clip": self.record}
+        count = self.frame_count
+        return {"id": self.request_id, "take": self.take, "frame_count": count, "clip": self.record} | _line_param(
+            self.line
+        )
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> TakeHeader:
         record = params.get("clip")
         if not isinstance(record, dict):
-            raise _refusal("clip", "an object")
-        count = _whole(params, "frame_count", 1, MAX_CLIP_FRAMES)
-        return cls(_id(params), _whole(params, "take", 0, MAX_TAKES - 1), count, record)
+            raise refusal("clip", "an object")
+        count = whole_in(params, "frame_count", 1, MAX_CLIP_FRAMES)
+        return cls(id_in(params), whole_in(params, "take", 0, MAX_TAKES - 1), count, record, _line_index(params))
 
 
 def progress_from_params(params: Mapping[str, Any]) -> FramesProgress | TakeHeader:
@@ -212,111 +307,44 @@ def cancel_params(request_id: MessageId) -> dict[str, Any]:
 
 def cancelled_id(params: Mapping[str, Any]) -> MessageId:
     """Read the parameters of ``$/cancelRequest``; raises RpcError."""
-    return _id(params)
+    return id_in(params)
 
 
-def clip_record(clip: ExpressionClip) -> dict[str, Any]:
-    """Return a clip without its frames, so packed that the longest line's clip fits a message.
-
-    Word times are base64 of little-endian float64 pairs (start, end): exact, and a third of their digits.
-    """
-    times = np.array([(word.start, word.end) for word in clip.words], dtype="<f8")
-    return {
-        "fps": clip.fps,
-        "space": clip.space,
-        "text": clip.text,
-        "words": [word.text for word in clip.words],
-        "word_times": base64.b64encode(times.tobytes()).decode("ascii"),
-        "emotion": None if clip.emotion is None else asdict(clip.emotion),
-        "controls": asdict(clip.controls),
-        "seed": clip.seed,
-        "checkpoint": clip.checkpoint,
-        "stop_reason": clip.stop_reason,
-        "notes": list(clip.notes),
-    }
-
-
-def clip_from_record(record: Mapping[str, Any], frames: NDArray[np.float32]) -> ExpressionClip:
-    """Join what :func:`clip_record` made with the clip's frames, ``float32 [T, 53]``; raises RpcError."""
-    words, notes = record.get("words"), record.get("notes")
-    if not _is_texts(words, MAX_TEXT_CHARACTERS):
-        raise _refusal("words", "a list of texts")
-    if not _is_texts(notes, _MAX_NOTES):
-        raise _refusal("notes", "a list of texts")
-    times = _word_times(record, len(words))
-    try:
-        emotion = emotion_from_record(record.get("emotion"))
-        return ExpressionClip(
-            frames=frames,
-            fps=_number(record, "fps"),
-            space=_text(record, "space", _MAX_NAME),
-            text=_text(record, "text", MAX_TEXT_CHARACTERS),
-            words=tuple(Word(text, start, end) for text, (start, end) in zip(words, times, strict=True)),
-            emotion=emotion,
-            controls=_controls(record.get("controls", {})),
-            seed=_whole(record, "seed", 0, SEED_COUNT - 1),
-            checkpoint=_text(record, "checkpoint", _MAX_NAME),
-            stop_reason=_text(record, "stop_reason", _MAX_NAME),
-            notes=tuple(notes),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RpcError(ErrorCode.INVALID_PARAMS, f"A clip of the sidecar is damaged: {error}") from None
-
-
-def _word_times(record: Mapping[str, Any], count: int) -> list[tuple[float, float]]:
-    try:
-        data = base64.b64decode(record["word_times"], validate=True)
-        times = np.frombuffer(data, dtype="<f8").reshape(count, 2)
-    except (KeyError, TypeError, ValueError):
-        raise _refusal("word_times", f"base64 of {count} pairs of seconds") from None
-    if not np.isfinite(times).all():
-        raise _refusal("word_times", "times in seconds")
-    return [(float(start), float(end)) for start, end in times]
-
-
-def _controls(record: Any) -> Controls:
+def _line(record: Any, name: str) -> DialogueLine:
     if not isinstance(record, dict):
-        raise _refusal("controls", "an object")
+        raise refusal(name, "an object")
+    # The line's own checks bound the text: it is never a reason to cut.
+    text, character = record.get("text"), text_in(record, "character", MAX_NAME, "")
     try:
-        return controls_from_record(record)
+        controls = checked_controls(record.get("controls", {}))
+        start = number_in(record, "start", 0.0)
+        return DialogueLine(text, character, start, controls, record.get("seed", 0))  # type: ignore[arg-type]
+    except LineError as error:
+        raise RpcError(ErrorCode.LINE_REFUSED, str(error)) from None
+
+
+def _line_or_refusal(record: Any) -> DialogueLine | RpcError:
+    try:
+        return _line(record, "lines")
+    except RpcError as refused:
+        return refused
+
+
+def _line_index(params: Mapping[str, Any]) -> int:
+    return whole_in(params, "line", 0, MAX_LINES - 1) if "line" in params else 0
+
+
+def _line_param(line: int) -> dict[str, int]:
+    return {"line": line} if line else {}
+
+
+def _emotion(record: Any) -> EmotionRead | None:
+    try:
+        emotion = emotion_from_record(record)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-        raise _refusal("controls", "the controls of a line") from None
-
-
-def _is_texts(value: Any, most: int) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and len(value) <= most and all(isinstance(text, str) for text in value)
-
-
-def _id(params: Mapping[str, Any]) -> MessageId:
-    value = params.get("id")
-    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise _refusal("id", "the id of a request")
-
-
-def _text(params: Mapping[str, Any], name: str, most: int, default: str | None = None) -> str:
-    value = params.get(name, default)
-    if not isinstance(value, str) or len(value) > most:
-        raise _refusal(name, f"a text of at most {most} characters")
-    return value
-
-
-def _whole(params: Mapping[str, Any], name: str, lowest: int, highest: int) -> int:
-    value = params.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise _refusal(name, f"a whole number from {lowest} to {highest}")
-    return value
-
-
-def _number(params: Mapping[str, Any], name: str, default: float | None = None) -> float:
-    value = params.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _refusal(name, "a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise _refusal(name, "a number") from None
-
-
-def _refusal(name: str, wanted: str) -> RpcError:
-    return RpcError(ErrorCode.INVALID_PARAMS, f"The parameter {name!r} of a message is {wanted}.")
+        raise refusal("emotions", "a list of emotions") from None
+    if emotion is not None:
+        numbers = (*emotion.probabilities, emotion.valence, emotion.arousal, emotion.dominance)
+        if not all(isfinite(number) for number in numbers):
+            raise refusal("emotions", "a list of emotions in numbers")
+    return emotion

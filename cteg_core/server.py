@@ -17,8 +17,23 @@ from cteg_core.clip_stream import ClipSender
 from cteg_core.connection import Call, Connection, Disconnected
 from cteg_core.dialogue import LineError
 from cteg_core.jsonrpc import ErrorCode, RpcError
-from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, Performer, takes_of
-from cteg_core.protocol import GENERATE, INITIALIZE, LOAD, PROTOCOL_VERSION, SHUTDOWN, Loaded, TakesOfLine, Versions
+from cteg_core.performer import Cancelled, EmotionReader, FinishedTake, FrameChunk, Performer, takes_of
+from cteg_core.performing import LinesPerformance, read_texts
+from cteg_core.protocol import (
+    GENERATE,
+    INITIALIZE,
+    LOAD,
+    PROTOCOL_VERSION,
+    READ,
+    SHUTDOWN,
+    Loaded,
+    TakesOfLine,
+    TakesOfLines,
+    TextEmotions,
+    TextsToRead,
+    Versions,
+    failed_lines_result,
+)
 
 PACKAGES: Final[tuple[str, ...]] = ("torch", "transformers", "safetensors")
 """What the sidecar computes with."""
@@ -46,6 +61,7 @@ class Server:
             INITIALIZE: self._initialize,
             LOAD: self._load,
             GENERATE: self._generate,
+            READ: self._read,
             SHUTDOWN: lambda _: {},
         }
 
@@ -69,8 +85,6 @@ class Server:
             failure = RpcError(ErrorCode.CANCELLED, "Cancelled.")
         except RpcError as error:
             failure = error
-        except LineError as error:
-            failure = RpcError(ErrorCode.LINE_REFUSED, str(error))
         except Disconnected:
             raise
         except Exception as error:
@@ -88,7 +102,7 @@ class Server:
             raise RpcError(ErrorCode.METHOD_NOT_FOUND, f"The sidecar has no such method; it has {known}.")
         if call.is_cancelled() and call.request.method != SHUTDOWN:
             raise Cancelled
-        if not self._initialized and call.request.method in (LOAD, GENERATE):
+        if not self._initialized and call.request.method in (LOAD, GENERATE, READ):
             raise RpcError(ErrorCode.NOT_INITIALIZED, f"The first request to a sidecar is {INITIALIZE}.")
         return method(call)
 
@@ -127,12 +141,15 @@ class Server:
         return loaded.to_params()
 
     def _generate(self, call: Call) -> Mapping[str, Any]:
-        if self._performer is None:
-            raise RpcError(ErrorCode.NOT_LOADED, f"The sidecar has no model yet: ask for {LOAD} first.")
+        performer = self._loaded_performer()
+        if "lines" in call.request.params:
+            many = TakesOfLines.from_params(call.request.params)
+            failed = LinesPerformance(performer, call, many, self._explained).run()
+            return failed_lines_result(many.takes, failed)
         asked = TakesOfLine.from_params(call.request.params)
         senders = [ClipSender(call.request.id, take) for take in range(asked.takes)]
         unfinished = set(range(asked.takes))
-        for event in self._performer.perform(takes_of(asked.line, asked.takes), call.is_cancelled):
+        for event in performer.perform(takes_of(asked.line, asked.takes), call.is_cancelled):
             match event:
                 case FrameChunk(take, first_frame, frames):
                     for chunk in senders[take].frames(first_frame, frames):
@@ -145,13 +162,31 @@ class Server:
             raise RuntimeError(f"The model ended without take {min(unfinished) + 1}.")
         return {"takes": asked.takes}
 
+    def _read(self, call: Call) -> Mapping[str, Any]:
+        performer = self._loaded_performer()
+        asked = TextsToRead.from_params(call.request.params)
+        if not isinstance(performer, EmotionReader):
+            raise RpcError(
+                ErrorCode.CHECKPOINT_UNUSABLE,
+                f"The checkpoint {performer.checkpoint_id} reads no emotion from text: choose another checkpoint.",
+            )
+        return TextEmotions(read_texts(performer, asked.texts, call.is_cancelled)).to_params()
+
+    def _loaded_performer(self) -> Performer:
+        if self._performer is None:
+            raise RpcError(ErrorCode.NOT_LOADED, f"The sidecar has no model yet: ask for {LOAD} first.")
+        return self._performer
+
     def _explained(self, error: Exception) -> RpcError:
+        if isinstance(error, LineError):
+            return RpcError(ErrorCode.LINE_REFUSED, str(error))
         _log.error("a request failed", exc_info=error)
         # torch.OutOfMemoryError by its name: torch must not be imported to ask; the CPU's is a RuntimeError.
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate" in str(error):
             return RpcError(
                 ErrorCode.OUT_OF_MEMORY,
-                "The sidecar ran out of memory: ask for fewer takes, split the line, or use the device cpu.",
+                "The sidecar ran out of memory: ask for fewer takes, shorten the text or split the line, "
+                "or use the device cpu.",
             )
         return RpcError(
             ErrorCode.INTERNAL_ERROR,

@@ -15,6 +15,7 @@ import numpy as np
 
 from cteg_core.clip import ExpressionClip
 from cteg_core.dialogue import LineError
+from cteg_core.emotion import EmotionRead
 from cteg_core.performer import FinishedTake, FrameChunk, TakeRequest
 from cteg_core.serving import serve
 
@@ -30,11 +31,19 @@ def clip_for(text: str, seed: int) -> ExpressionClip:
     return ExpressionClip(frames=frames, fps=FPS, space=space, text=text, seed=seed, checkpoint="fake")
 
 
+def fake_read(text: str) -> EmotionRead:
+    """What the fake reads: the more exclamation marks, the more joy."""
+    return EmotionRead.of(joy=min(1.0, text.count("!") / 4), neutral=0.25)
+
+
 class NoddingPerformer:
     """See ``cteg_core.performer.Performer``."""
 
     checkpoint_id = "fake"
     device = "cpu"
+
+    def read_emotion(self, texts: Sequence[str]) -> tuple[EmotionRead, ...]:
+        return tuple(fake_read(text) for text in texts)
 
     def perform(
         self, requests: Sequence[TakeRequest], cancelled: Callable[[], bool]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cteg_core.clip import Controls, ExpressionClip, Word
+from cteg_core.clip_record import clip_from_record, clip_record
 from cteg_core.clip_stream import ClipReceiver, ClipSender
 from cteg_core.dialogue import MAX_TEXT_CHARACTERS, MAX_TIMED_WORDS, DialogueLine
 from cteg_core.emotion import EmotionRead
@@ -26,8 +27,6 @@ from cteg_core.protocol import (
     Versions,
     cancel_params,
     cancelled_id,
-    clip_from_record,
-    clip_record,
     is_same_build,
     progress_from_params,
 )

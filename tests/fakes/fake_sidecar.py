@@ -18,6 +18,7 @@ import numpy as np
 
 from cteg_core.clip import ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text
+from cteg_core.emotion import EmotionRead
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
 from cteg_core.serving import serve
 
@@ -38,11 +39,19 @@ def fake_frames(text: str, seed: int) -> np.ndarray:
     return np.sin(phase).astype(np.float32)
 
 
+def fake_read(text: str) -> EmotionRead:
+    """What the fake reads: the more exclamation marks, the more joy."""
+    return EmotionRead.of(joy=min(1.0, text.count("!") / 4), neutral=0.25)
+
+
 class FakePerformer:
     """Performs at once, streaming frames that the finished clip changes a little at its end."""
 
     checkpoint_id = "fake-000000"
     device = "cpu"
+
+    def read_emotion(self, texts: Sequence[str]) -> tuple[EmotionRead, ...]:
+        return tuple(fake_read(text) for text in texts)
 
     def perform(
         self, requests: Sequence[TakeRequest], cancelled: Callable[[], bool]
