@@ -27,6 +27,14 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """A take to stay near to: its seed, and the share of its utterance latent's draw, 0 to 1."""
+
+    seed: int
+    share: float
+
+
+@dataclass(frozen=True)
 class Controls:
     """What the user asked for beside the text.
 
@@ -41,6 +49,8 @@ class Controls:
             the mouth, 1 acts as learned, more overstates what the emotion changes.
         words: when each word of the text is said, where that is known (a recording's forced alignment, say); in
             order, in seconds from the clip's start. Empty plans the times.
+        like: takes of the line to stay near to (:mod:`cteg_core.likeness`); the squares of their shares sum to at
+            most 1, and the rest is the seed's own. Empty leaves it all to the seed.
     """
 
     emotion: EmotionRead | None = None
@@ -51,6 +61,7 @@ class Controls:
     variety: float = 1.0
     guidance: float = 1.0
     words: tuple[Word, ...] = ()
+    like: tuple[Likeness, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,4 +193,11 @@ def controls_from_record(record: Any) -> Controls:
         variety=float(record.get("variety", 1.0)),
         guidance=float(record.get("guidance", 1.0)),
         words=words_from_record(record.get("words", ())),
+        like=tuple(Likeness(_seed(each["seed"]), float(each["share"])) for each in record.get("like", ())),
     )
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"A seed is a whole number; got {value!r}.")
+    return value

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from cteg_core.clip import Controls, Word
+from cteg_core.clip import Controls, Likeness, Word
+from cteg_core.likeness import MAX_LIKE
 from cteg_core.speech import check_word_times, spoken_words
 
 MAX_TEXT_CHARACTERS: Final = 20_000
@@ -99,8 +100,7 @@ class DialogueLine:
         _refuse_unprintable(self.character, "name of the character")
         if not math.isfinite(self.start):
             raise LineError(f"A line starts at a time in seconds; {self.start} is none.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < SEED_COUNT:
-            raise LineError(f"A seed is a whole number from 0 to {SEED_COUNT - 1}; got {self.seed!r}.")
+        _check_seed(self.seed)
         _check_controls(self.controls)
         _check_words(self.controls.words, self.text)
 
@@ -234,6 +234,7 @@ def _check_controls(controls: Controls) -> None:
         value = getattr(controls, name)
         if value is not None and not lowest <= value <= highest:
             raise LineError(f"The {name} of a line lies between {lowest:g} and {highest:g}; got {value}.")
+    _check_like(controls.like)
     emotion = controls.emotion
     if emotion is None:
         return
@@ -241,6 +242,20 @@ def _check_controls(controls: Controls) -> None:
         raise LineError("The probabilities of an emotion lie between 0 and 1.")
     if not all(-1.0 <= value <= 1.0 for value in (emotion.valence, emotion.arousal, emotion.dominance)):
         raise LineError("Valence, arousal and dominance of an emotion lie between -1 and 1.")
+
+
+def _check_like(like: tuple[Likeness, ...]) -> None:
+    if len(like) > MAX_LIKE:
+        raise LineError(f"A take stays near at most {MAX_LIKE} others; got {len(like)}.")
+    for each in like:
+        _check_seed(each.seed)
+    if not all(0.0 <= each.share <= 1.0 for each in like) or sum(each.share**2 for each in like) > 1.0 + 1e-6:
+        raise LineError("The shares of the takes to stay near to lie between 0 and 1, and their squares sum to at most 1.")
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_COUNT:
+        raise LineError(f"A seed is a whole number from 0 to {SEED_COUNT - 1}; got {seed!r}.")
 
 
 def _check_words(words: tuple[Word, ...], text: str) -> None:

@@ -216,6 +216,7 @@ def _left_out(controls: Controls) -> Iterator[str]:
         "guidance": controls.guidance != 1.0,
         "speech off": not controls.speech,
         "the words' times": bool(controls.words),
+        "nearness to other takes": bool(controls.like),
     }
     names = [name for name, asked in unknown.items() if asked]
     if names:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cteg_core.clip import ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text, sentences
 from cteg_core.emotion import EmotionRead
 from cteg_core.layers import add_blinks
+from cteg_core.likeness import shares_of
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
 from cteg_core.model.conditions import REFERENCE_FPS, Conditions, masked_text
 from cteg_core.model.config import FRAME_RATES
@@ -209,8 +212,8 @@ class Generator:
                 NOISE_CORRELATION ** (REFERENCE_FPS / self._fps),
             )
             # One performance has one utterance latent, however many parts it is decoded in.
-            whole = draws_for(part_seed(take.request.seed, 0), 1, config.d_latent, config.utterance_latent)
-            draws.append(Draws(part_draws.latent * variety, whole.utterance * variety, part_draws.stop_threshold))
+            whole = self._utterance(take.request)
+            draws.append(Draws(part_draws.latent * variety, whole * variety, part_draws.stop_threshold))
         start = np.stack([take.frames[-1][-1] if take.frames else np.zeros(53, np.float32) for take in takes])
         text, text_mask = states.last, states.mask
         controls = [take.request.line.controls for take in takes]
@@ -232,6 +235,16 @@ class Generator:
                 text, text_mask.unsqueeze(1), _without_emotion(conditions), tuple(c.guidance for c in controls)
             ),
         )
+
+    def _utterance(self, request: TakeRequest) -> Tensor:
+        """Return a take's draw of the utterance latent ``[U]``, mixed with those of the takes it stays near to."""
+        config = self._checkpoint.network.config
+        shares = shares_of(request.seed, request.line.controls)
+        draws = (
+            draws_for(part_seed(seed, 0), 1, config.d_latent, config.utterance_latent).utterance * share
+            for seed, share in shares.items()
+        )
+        return reduce(torch.add, draws)
 
     def _finish(self, take: _Take) -> ExpressionClip:
         request, info = take.request, self._checkpoint.info

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cteg_core.clip import Controls, ExpressionClip, Word
+from cteg_core.clip import Controls, ExpressionClip, Likeness, Word
 from cteg_core.dialogue import DialogueLine, LineError, take_seed
 from cteg_core.emotion import EMOTION_LABELS, EmotionRead
 from cteg_core.model.checkpoint import (
@@ -241,6 +241,25 @@ def test_the_parts_of_a_take_share_the_utterance_latent_and_no_other_noise(
         shared = min(len(first.draws[take].latent), len(second.draws[take].latent))
         assert not torch.equal(first.draws[take].latent[:shared], second.draws[take].latent[:shared])
     assert not torch.equal(first.draws[0].utterance, first.draws[1].utterance)
+
+
+def test_a_take_near_another_mixes_its_manner_and_keeps_its_own_noise(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Lines] = []
+
+    def watched(network: CtegNetwork, lines: Lines, cancelled: Callable[[], bool]) -> Iterator[Step]:
+        decoded.append(lines)
+        return decode(network, lines, cancelled)
+
+    monkeypatch.setattr("cteg_core.model.generator.decode", watched)
+    like = (Likeness(7, 0.8),)
+    for controls, seed in ((Controls(), 7), (Controls(), 9), (Controls(like=like), 9)):
+        takes_of(generator, DialogueLine("Well, well.", controls=controls, seed=seed))
+    model, own, near = (lines.draws[0] for lines in decoded)
+    assert torch.allclose(near.utterance, 0.8 * model.utterance + 0.6 * own.utterance)
+    assert torch.equal(near.latent, own.latent)
+    assert near.stop_threshold == own.stop_threshold
 
 
 def test_a_part_goes_on_from_the_frame_where_the_last_one_ended(
