@@ -51,6 +51,7 @@ class Controls:
             order, in seconds from the clip's start. Empty plans the times.
         like: takes of the line to stay near to (:mod:`cteg_core.likeness`); the squares of their shares sum to at
             most 1, and the rest is the seed's own. Empty leaves it all to the seed.
+        context: what was said or happened just before; the line's emotion is read with it. May be empty.
     """
 
     emotion: EmotionRead | None = None
@@ -62,6 +63,7 @@ class Controls:
     guidance: float = 1.0
     words: tuple[Word, ...] = ()
     like: tuple[Likeness, ...] = ()
+    context: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +196,14 @@ def controls_from_record(record: Any) -> Controls:
         guidance=float(record.get("guidance", 1.0)),
         words=words_from_record(record.get("words", ())),
         like=tuple(Likeness(_seed(each["seed"]), float(each["share"])) for each in record.get("like", ())),
+        context=_text(record.get("context", "")),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"A context is a piece of text; got {value!r}.")
+    return value
 
 
 def _seed(value: Any) -> int:

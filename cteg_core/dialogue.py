@@ -19,6 +19,7 @@ SEED_COUNT: Final = 2**31
 """Seeds are 0 to SEED_COUNT - 1, what a Blender integer property can hold."""
 MAX_DURATION_SECONDS: Final = 3600.0
 MAX_CHARACTER_NAME: Final = 200
+MAX_CONTEXT_CHARACTERS: Final = 500
 MAX_TIMED_WORDS: Final = 4_000
 """Half an hour of speech; with their times, so many fit a message of the sidecar's."""
 
@@ -235,6 +236,11 @@ def _check_controls(controls: Controls) -> None:
         if value is not None and not lowest <= value <= highest:
             raise LineError(f"The {name} of a line lies between {lowest:g} and {highest:g}; got {value}.")
     _check_like(controls.like)
+    _refuse_unprintable(controls.context, "context")
+    if len(controls.context) > MAX_CONTEXT_CHARACTERS:
+        raise LineError(
+            f"The context of a line has at most {MAX_CONTEXT_CHARACTERS} characters; got {len(controls.context)}."
+        )
     emotion = controls.emotion
     if emotion is None:
         return
@@ -250,7 +256,7 @@ def _check_like(like: tuple[Likeness, ...]) -> None:
     for each in like:
         _check_seed(each.seed)
     if not all(0.0 <= each.share <= 1.0 for each in like) or sum(each.share**2 for each in like) > 1.0 + 1e-6:
-        raise LineError("The shares of the takes to stay near to lie between 0 and 1, and their squares sum to at most 1.")
+        raise LineError("Shares of the takes to stay near to lie between 0 and 1, and their squares sum to at most 1.")
 
 
 def _check_seed(seed: int) -> None:

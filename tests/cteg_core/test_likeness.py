@@ -94,5 +94,16 @@ def test_a_likeness_beyond_its_range_is_refused(likeness: float) -> None:
         like_take(clip_of(7), likeness)
 
 
+def test_what_came_before_travels_in_records_and_is_checked_like_text() -> None:
+    controls = Controls(context="They are all dead.")
+    assert controls_from_record(asdict(controls)) == controls
+    DialogueLine("No!", controls=controls)
+    for context, sentence in (("a" * 501, "at most 500 characters; got 501"), ("a\0b", "The context holds a control")):
+        with pytest.raises(LineError, match=sentence):
+            DialogueLine("No!", controls=Controls(context=context))
+    with pytest.raises(TypeError, match="piece of text"):
+        controls_from_record({"context": 3})
+
+
 def test_equal_controls_with_and_without_the_default() -> None:
     assert replace(Controls(), like=()) == Controls()
