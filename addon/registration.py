@@ -7,7 +7,7 @@ from typing import Any, Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import character_panel, command, jobs, operators, panels, performance, preferences, properties
+from . import character_panel, command, jobs, operators, panels, performance, preferences, properties, sidecar_log
 
 _CLASSES: Final = (
     preferences.CTEG_preferences,
@@ -24,6 +24,7 @@ _command: Any = None
 def register() -> None:
     """Add everything to Blender; raises ValueError if it is there already."""
     global _command
+    sidecar_log.choose()
     for kind in _CLASSES:
         bpy.utils.register_class(kind)
     setattr(bpy.types.Scene, properties.ON_SCENE, bpy.props.PointerProperty(type=properties.CTEG_scene_settings))

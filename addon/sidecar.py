@@ -6,13 +6,12 @@ All methods belong to one thread (in Blender: the main one). ``poll`` does what 
 from __future__ import annotations
 
 import itertools
-import os
 import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from cteg_core import __version__
@@ -37,6 +36,8 @@ from cteg_core.protocol import (
 )
 
 from .child_process import ChildProcess
+from .log_file import RotatingLog
+from .sidecar_command import sidecar_command, split_command
 from .under_way import (
     LinesUnderWay,
     ReadUnderWay,
@@ -60,7 +61,6 @@ __all__ = [
     "split_command",
 ]
 
-COMMAND_VARIABLE: Final = "CTEG_SIDECAR"
 _LINES_A_POLL: Final = 64
 _SECONDS_A_POLL: Final = 0.02
 """A poll ends after so long, whatever is left to read: Blender's interface waits for it."""
@@ -68,6 +68,10 @@ _MAX_SENT: Final = 2
 """Requests that the sidecar has at once: one to perform, and one so that it need not wait for the next."""
 _SECONDS_FOR_LAST_WORDS: Final = 1.0
 _QUOTED_LETTERS: Final = 200
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+"""Polls further apart than this were held up by something else."""
+_KILLED: Final = (-9, 128 + 9)
+"""Exit statuses of SIGKILL: Python's own way to say it, and that of a shell or of ssh."""
 _ROUTINE: Final = " INFO "
 """Marks lines of the sidecar's log that explain no end."""
 
@@ -98,58 +102,34 @@ class Deadlines:
     cancel: float = 10.0
 
 
-def sidecar_command(preference: str = "", environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Return the sidecar's command as an argument list, never for a shell.
-
-    Args:
-        preference: the command in the add-on's preferences.
-        environment: where ``CTEG_SIDECAR`` is looked for; it wins over the preference.
-
-    Raises:
-        SidecarError: neither is set, or its quotes do not match.
-    """
-    text = environment.get(COMMAND_VARIABLE, "").strip() or preference.strip()
-    if not text:
-        raise SidecarError(
-            "No sidecar is set up: put its command, such as /path/to/python -m cteg_core serve, into the add-on's "
-            f"preferences or into the environment variable {COMMAND_VARIABLE}."
-        )
-    try:
-        return split_command(text, windows=sys.platform == "win32")
-    except ValueError:
-        raise SidecarError(f"The sidecar's command has a quote without its partner: {text}") from None
-
-
-def split_command(text: str, windows: bool) -> list[str]:
-    """Split a command at blanks outside quotes; on Windows a backslash is part of a path. Raises ValueError."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    if windows:
-        lexer.escape = ""
-    return list(lexer)
-
-
 class SidecarClient:
     """A sidecar that is started when it is needed, and started again when it ended.
 
     Args:
         command: as :func:`sidecar_command` returns it.
         deadlines: when silence counts as a hang.
+        log_file: where to keep what the sidecar says on standard error, rotated; errors name it.
     """
 
-    def __init__(self, command: Sequence[str], deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], deadlines: Deadlines | None = None, log_file: Path | None = None
+    ) -> None:
         self.command = tuple(command)
+        self.log_file = log_file
         self.loaded: Loaded | None = None
         self._deadlines = deadlines or Deadlines()
         self._state = SidecarState.STOPPED
         self._child: ChildProcess | None = None
+        self._ending: list[ChildProcess] = []
+        self._log_hint = ""
         self._ids = itertools.count(1)
         self._greeting_id: MessageId = 0
         self._unsent: list[SidecarRequest] = []
         self._sent: dict[MessageId, SidecarRequest] = {}
         self._given_up: dict[MessageId, float] = {}
         self._last_heard = 0.0
+        self._last_polled = 0.0
+        self._silent_since: float | None = None
 
     @property
     def state(self) -> SidecarState:
@@ -160,6 +140,11 @@ class SidecarClient:
     def pid(self) -> int | None:
         """Process id of the sidecar; None while it does not run."""
         return None if self._child is None else self._child.pid
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing that was given up is waited for: there is nothing to poll for."""
+        return not (self._unsent or self._sent or self._given_up)
 
     def submit(self, line: DialogueLine, takes: int = 1) -> TakesUnderWay:
         """Ask for takes of a line; a sidecar that cannot be started shows in the returned object."""
@@ -207,6 +192,13 @@ class SidecarClient:
 
     def poll(self, wait: float = 0.0) -> None:
         """Take in what the sidecar said and end it where it hangs; wait ``wait`` seconds for a word at most."""
+        self._excuse_absence()
+        try:
+            self._poll(wait)
+        finally:
+            self._last_polled = time.monotonic()
+
+    def _poll(self, wait: float) -> None:
         enough = time.monotonic() + wait + _SECONDS_A_POLL
         for _ in range(_LINES_A_POLL):
             if self._child is None or time.monotonic() > enough:
@@ -214,7 +206,7 @@ class SidecarClient:
             try:
                 line = self._child.next_line(wait)
             except EOFError:
-                self._explain_end()
+                self._explain_end(wait)
                 return
             if line is None:
                 self._check_deadlines()
@@ -226,7 +218,7 @@ class SidecarClient:
             except RpcError as error:
                 heard = line[:_QUOTED_LETTERS].decode("utf-8", errors="replace")
                 self._break(
-                    f"The sidecar said what this version cannot read ({error.sentence}): “{heard}”. {self._check}"
+                    f"The sidecar said what this version cannot read ({error.sentence}): “{heard}”.", self._check
                 )
 
     def close(self) -> None:
@@ -234,6 +226,9 @@ class SidecarClient:
         for request in (*self._unsent, *self._sent.values()):
             request.give_up()
         self._forget_child(polite=True)
+        for child in self._ending:
+            child.close()
+        self._ending.clear()
 
     def _start_or_send(self) -> None:
         if self._child is None and self._unsent:
@@ -242,12 +237,19 @@ class SidecarClient:
             self._send_unsent()
 
     def _start(self) -> None:
-        self._last_heard = time.monotonic()
+        self._last_heard = self._last_polled = time.monotonic()
+        self._ending = [child for child in self._ending if child.is_ending]
+        log = None if self.log_file is None else RotatingLog(self.log_file)
+        self._log_hint = f" Its log: “{self.log_file}”." if log is not None and log.is_open else ""
+        if log is not None:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting {shlex.join(self.command)}".encode())
         try:
-            self._child = ChildProcess(self.command)
+            self._child = ChildProcess(self.command, log)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._break(f"The sidecar's program {self.command[0]} cannot be started: {reason}. {self._check}")
+            if log is not None:
+                log.close()
+            self._break(f"The sidecar's program {self.command[0]} cannot be started: {reason}.", self._check)
             return
         self._state = SidecarState.STARTING
         self._greet(INITIALIZE, Versions(PROTOCOL_VERSION, __version__, {}).to_params())
@@ -270,7 +272,7 @@ class SidecarClient:
         try:
             self._child.send(encode_message(message))
         except BrokenPipeError:
-            self._break(f"The sidecar does not read what it is sent, and was stopped. {self._again}")
+            self._break("The sidecar does not read what it is sent, and was stopped.", self._again)
 
     def _receive(self, message: Message) -> None:
         match message:
@@ -281,7 +283,7 @@ class SidecarClient:
             case Result(answer_id, result):
                 self._receive_result(answer_id, result)
             case Failure(answer_id, code, sentence):
-                self._receive_failure(answer_id, SidecarError(sentence, code))
+                self._receive_failure(answer_id, self._error(sentence, code))
             case _:
                 pass  # Notifications of later versions.
 
@@ -293,7 +295,7 @@ class SidecarClient:
             self._state = SidecarState.READY
             self._send_unsent()
         elif (request := self._sent.get(answer_id)) is not None:
-            request.result(result)
+            request.result(result, self._error)
             del self._sent[answer_id]
             self._send_unsent()
         else:
@@ -301,19 +303,22 @@ class SidecarClient:
 
     def _receive_failure(self, answer_id: MessageId | None, error: SidecarError) -> None:
         if answer_id is None or answer_id == self._greeting_id:
-            self._break(str(error), error.code)
+            self._break(str(error), code=error.code)
         elif (request := self._sent.pop(answer_id, None)) is not None:
             request.fail(error)
             self._send_unsent()
         else:
             self._given_up.pop(answer_id, None)
 
+    def _error(self, sentence: str, code: int) -> SidecarError:
+        return SidecarError(sentence + (self._log_hint if code == ErrorCode.INTERNAL_ERROR else ""), code)
+
     def _check_version(self, sidecar: Versions) -> None:
         if not is_same_build(sidecar.version, __version__):
             self._break(
                 f"The sidecar is CTEG {sidecar.version}, but this is {__version__}: restart Blender, and if that does "
                 "not help install this version in the sidecar's environment.",
-                ErrorCode.VERSION_MISMATCH,
+                code=ErrorCode.VERSION_MISMATCH,
             )
             return
         self._state = SidecarState.LOADING
@@ -323,28 +328,39 @@ class SidecarClient:
         now = time.monotonic()
         silence = now - self._last_heard
         if self._state is SidecarState.STARTING and silence > self._deadlines.hello:
-            self._break(f"The sidecar did not answer within {self._deadlines.hello:g} s of its start. {self._check}")
+            self._break(f"The sidecar did not answer within {self._deadlines.hello:g} s of its start.", self._check)
         elif self._state is SidecarState.LOADING and silence > self._deadlines.load:
-            self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s. {self._again}")
+            self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s.", self._again)
         elif self._sent and silence > self._deadlines.generate:
-            self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped. {self._again}")
+            self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped.", self._again)
         elif any(now > deadline for deadline in self._given_up.values()):
-            self._break(f"The sidecar did not stop when a line was cancelled, and was ended. {self._again}")
+            self._break("The sidecar did not stop when a line was cancelled, and was ended.", self._again)
 
-    def _explain_end(self) -> None:
-        child = self._child
+    def _excuse_absence(self) -> None:
+        """Count as silence only the time in which somebody listened: Blender may have been busy rendering."""
+        absent = time.monotonic() - self._last_polled
+        if absent > _LONGEST_PAUSE_SECONDS:
+            self._last_heard += absent
+            self._given_up = {request_id: deadline + absent for request_id, deadline in self._given_up.items()}
+
+    def _explain_end(self, wait: float) -> None:
+        child, now = self._child, time.monotonic()
         assert child is not None
-        child.ended_within(_SECONDS_FOR_LAST_WORDS)
-        status = child.exit_status
-        starting = self._state is SidecarState.STARTING
-        self._forget_child()
+        self._silent_since = now if self._silent_since is None else self._silent_since
+        # What it says on standard error arrives a little later than the end of its output.
+        if not child.is_gone(wait) and now - self._silent_since < _SECONDS_FOR_LAST_WORDS:
+            return
         last_words = next((line for line in reversed(child.stderr_tail()) if line and _ROUTINE not in line), "")
         said = f" Its last words: “{last_words[:_QUOTED_LETTERS]}”." if last_words else ""
-        advice = self._check if starting else self._again
-        self._break(f"The sidecar ended by itself ({_exit_in_words(status)}).{said} {advice}")
+        advice = self._check if self._state is SidecarState.STARTING else self._again
+        if child.exit_status in _KILLED:
+            advice = "Try again with fewer takes or shorter text: the sidecar is started anew."
+        self._break(f"The sidecar ended by itself ({_exit_in_words(child.exit_status)}).{said}", advice)
 
-    def _break(self, sentence: str, code: int | None = None) -> None:
-        """End the sidecar and fail all that is under way with ``sentence``."""
+    def _break(self, what: str, advice: str = "", code: int | None = None) -> None:
+        """End the sidecar and fail all that is under way, with sentences that say what failed and what to do."""
+        hint = self._log_hint if code is None else ""
+        sentence = f"{what}{hint} {advice}".rstrip()
         failed = (*self._unsent, *self._sent.values())
         self._forget_child()
         for request in failed:
@@ -356,12 +372,16 @@ class SidecarClient:
         child, self._child = self._child, None
         self._state = SidecarState.STOPPED
         self.loaded = None
+        self._silent_since = None
         self._given_up.clear()
         if polite:
             self._unsent.clear()
             self._sent.clear()
-        if child is not None:
-            child.close(encode_message(Request(next(self._ids), SHUTDOWN, {})) if polite else None)
+        if child is not None and polite:
+            child.close(encode_message(Request(next(self._ids), SHUTDOWN, {})))
+        elif child is not None:
+            child.end()
+            self._ending.append(child)
 
     @property
     def _check(self) -> str:
@@ -375,6 +395,6 @@ class SidecarClient:
 def _exit_in_words(status: int | None) -> str:
     if status is None:
         return "it closed its output"
-    if status == -9:
+    if status in _KILLED:
         return "killed, as happens when memory runs out"
     return f"exit status {status}" if status >= 0 else f"signal {-status}"

@@ -5,7 +5,7 @@ A line, a list of lines, texts to read: what a caller holds. Requests are the cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
@@ -123,6 +123,7 @@ class ReadUnderWay:
 
 
 UnderWay = TakesUnderWay | LinesUnderWay | ReadUnderWay
+ErrorOf = Callable[[str, int], SidecarError]
 
 
 class SidecarRequest(Protocol):
@@ -142,8 +143,8 @@ class SidecarRequest(Protocol):
     def progress(self, progress: FramesProgress | TakeHeader) -> None:
         """Take in progress; raises RpcError where it does not fit."""
 
-    def result(self, result: Mapping[str, Any]) -> None:
-        """Take in the good end; raises RpcError where it is none."""
+    def result(self, result: Mapping[str, Any], error_of: ErrorOf) -> None:
+        """Take in the good end; raises RpcError where it is none. ``error_of`` words what failed in part."""
 
     def fail(self, error: SidecarError) -> None:
         """Take in the bad end: what is complete stays."""
@@ -182,10 +183,10 @@ class GenerateRequest:
         if len(line.receiver.clips) == line.asked.takes:
             line.clips = line.receiver.finished()
 
-    def result(self, result: Mapping[str, Any]) -> None:
+    def result(self, result: Mapping[str, Any], error_of: ErrorOf) -> None:
         """See :class:`SidecarRequest`."""
         for failed in failed_lines(result, len(self.lines)):
-            self._fail_line(self.lines[failed.line], SidecarError(failed.sentence, failed.code))
+            self._fail_line(self.lines[failed.line], error_of(failed.sentence, failed.code))
         for index, line in enumerate(self.lines):
             if not line.is_over:
                 line.receiver.finished()
@@ -229,7 +230,7 @@ class ReadRequest:
         """See :class:`SidecarRequest`."""
         raise _damaged("frames came where none were asked for")
 
-    def result(self, result: Mapping[str, Any]) -> None:
+    def result(self, result: Mapping[str, Any], error_of: ErrorOf) -> None:
         """See :class:`SidecarRequest`."""
         held = self.under_way.read
         held[self.first] = TextEmotions.from_params(result, len(self.texts)).emotions

@@ -129,11 +129,14 @@ def decode(line: bytes) -> Message:
     return _decode_answer(record)
 
 
-def bounded_lines(read: Callable[[int], bytes], limit: int = MAX_MESSAGE_BYTES) -> Iterator[bytes]:
+def bounded_lines(
+    read: Callable[[int], bytes], limit: int = MAX_MESSAGE_BYTES, with_rest: bool = False
+) -> Iterator[bytes]:
     """Yield lines, without their newlines, until ``read`` returns no more bytes.
 
     Memory stays bounded: a line longer than ``limit`` comes as its first ``limit + 1`` bytes (which
-    :func:`decode` refuses), the rest of it is dropped. A last line without a newline is no line.
+    :func:`decode` refuses), the rest of it is dropped. A last line without a newline is no line, and is yielded
+    only ``with_rest``: half a message says nothing, half a complaint does.
     """
     held = bytearray()
     while data := read(_READ_BYTES):
@@ -144,6 +147,8 @@ def bounded_lines(read: Callable[[int], bytes], limit: int = MAX_MESSAGE_BYTES) 
             held.clear()
         held += pieces[-1]
         del held[limit + 1 :]
+    if with_rest and held:
+        yield bytes(held)
 
 
 def _decode_call(record: dict[str, Any]) -> Request | Notification:
