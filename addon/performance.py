@@ -1,22 +1,41 @@
-"""A line on its way to a head in the interface: ticked by a timer, baked in one undo step when it is done.
+"""What is being generated: a queue of lines, its progress, and its results on their way into history and scene.
 
-The state lies in this module's memory: in a scene it would be saved, and brought back by undo.
+The state lies in this module's memory: in a scene it would be saved, and brought back by undo. A timer ticks it; where
+timers never fire, a plain loop does. All that a queue changes in the file becomes one undo step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 import bpy
 
-from . import api
+from cteg_core.dialogue import DialogueLine
+
+from . import history, jobs, lines, preferences, readings
 from .errors import CtegError
-from .jobs import Job, JobState, run_to_end
-from .rig import find_rig
+from .jobs import Job, JobProgress, JobState
+from .line_bake import bake_line
 
 _TICK_SECONDS: Final = 0.1
-_UNDO_NAME_LETTERS: Final = 40
+_BUSY_SECONDS: Final = 0.01
+"""Between ticks while takes wait to be baked."""
+_PIECE_SECONDS: Final = 0.02
+"""After so long in one tick the rest waits for the next: the interface has its turn."""
+_EXCERPT_LETTERS: Final = 40
+
+
+class LineState(Enum):
+    """Where a line of the queue is."""
+
+    WAITING = "Waiting"
+    RUNNING = "Performing"
+    BAKING = "Baking"
 
 
 @dataclass(frozen=True)
@@ -28,111 +47,332 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Performance:
-    """A running job and where its takes will go.
+class BlockName:
+    """A data-block, named rather than held: undo and loading replace it while the queue runs."""
 
-    Data-blocks are named rather than held: undo and loading replace them while the job runs.
+    name: str
+    uid: int
+
+    @classmethod
+    def of(cls, block: bpy.types.ID) -> BlockName:
+        """Name a data-block."""
+        return cls(block.name, block.session_uid)
+
+    def scene(self) -> bpy.types.Scene | None:
+        """Return the scene of this name, however it is called by now."""
+        return next((each for each in bpy.data.scenes if each.session_uid == self.uid), None)
+
+    def thing(self) -> bpy.types.Object | None:
+        """Return the object of this name, however it is called by now."""
+        return next((each for each in bpy.data.objects if each.session_uid == self.uid), None)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A line of the queue, as it was when Generate was pressed.
+
+    Attributes:
+        line_id: of the line in the scene, which may be gone when its takes arrive.
+        request: what the sidecar is asked for.
+        takes: how many.
+        scene, head: where they go; a line whose character has a head by then goes there.
+        apply: choose the first new take and bake it; otherwise takes only join the others of the line.
+        bake: whether choosing bakes.
     """
 
+    line_id: str
+    request: DialogueLine
+    takes: int
+    scene: BlockName
+    head: BlockName | None = None
+    apply: bool = True
+    bake: bool = True
+
+
+@dataclass
+class _Order:
+    """The lines of one press of Generate."""
+
+    wishes: tuple[Wish, ...]
     job: Job
-    text: str
-    head_name: str
-    scene_name: str
-    start_frame: int
-    to_nla: bool
+    taken_in: set[int] = field(default_factory=set)
 
 
-_current: Performance | None = None
+@dataclass
+class _Queue:
+    """Everything since the queue was last empty."""
+
+    orders: list[_Order] = field(default_factory=list)
+    to_apply: deque[tuple[Wish, str]] = field(default_factory=deque)
+    applied: list[tuple[Wish, str]] = field(default_factory=list)
+    done: int = 0
+    takes: int = 0
+    said: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+_queue: _Queue | None = None
 _outcome: Outcome | None = None
+_failed: dict[str, str] = {}
 
 
-def current() -> Performance | None:
-    """Return what is being performed."""
-    return _current
+def is_running() -> bool:
+    """Return whether something is being generated or baked."""
+    return _queue is not None
 
 
 def outcome() -> Outcome | None:
-    """Return what came of the last performance."""
+    """Return what came of the last queue."""
     return _outcome
 
 
-def follow(performance: Performance) -> None:
-    """Tick a performance with a timer until it is done; one at a time."""
-    global _current, _outcome
-    _current, _outcome = performance, None
-    bpy.app.timers.register(tick, first_interval=_TICK_SECONDS)
+def progress() -> JobProgress | None:
+    """Return how far the queue is, over everything since it was empty; None where nothing runs."""
+    if _queue is None:
+        return None
+    parts = [order.job.progress for order in _queue.orders]
+    running = next((part for part, order in zip(parts, _queue.orders, strict=True) if _runs(order)), None)
+    message = running.message if running is not None else "Baking"
+    left = [part.seconds_left for part, order in zip(parts, _queue.orders, strict=True) if _runs(order)]
+    done, count = sum(part.lines_done for part in parts), sum(part.lines for part in parts)
+    if running is not None and running.message.startswith("Performing") and count > 1:
+        message = f"Performing line {min(done + 1, count)} of {count}"
+    return JobProgress(
+        message,
+        sum(part.takes_done for part in parts),
+        sum(part.takes for part in parts),
+        sum(part.frames for part in parts),
+        done,
+        count,
+        sum(part.frames_expected for part in parts),
+        None if any(each is None for each in left) else sum(each or 0.0 for each in left),
+    )
 
 
-def finish(performance: Performance) -> None:
-    """Wait for a performance and bake it: what :func:`follow` does, where timers never fire; raises CtegError."""
-    run_to_end(performance.job)
-    conclude(Outcome(_sentences(_bake(performance))))
+def state_of(line_id: str) -> tuple[LineState, float] | None:
+    """Return where a line of the queue is, and which share of its frames is there; None where it is not in it."""
+    if _queue is None:
+        return None
+    for order in _queue.orders:
+        for index, wish in enumerate(order.wishes):
+            if wish.line_id == line_id and not order.job.is_over(index):
+                frames, expected = order.job.frames_of(index)
+                state = LineState.RUNNING if frames else LineState.WAITING
+                return state, min(0.99, frames / expected)
+    if any(wish.line_id == line_id for wish, _ in _queue.to_apply):
+        return LineState.BAKING, 1.0
+    return None
+
+
+def failure_of(line_id: str) -> str | None:
+    """Return why a line could not be performed the last time; None where it could, or was not tried."""
+    return _failed.get(line_id)
+
+
+def wish_for(scene: bpy.types.Scene, line: lines.Line, *, near: history.Take | None = None) -> Wish:
+    """Return what to generate for a line as it is now; raises CtegError where that cannot be.
+
+    Args:
+        near: make takes near this one, which join the others and change nothing else.
+    """
+    seed = lines.next_seed(line, line.takes) if near is None else lines.unused_seed(line, line.takes)
+    head = lines.rig_of(scene, line).mesh if near is None else None
+    return Wish(
+        line_id=line.line_id,
+        request=lines.request_of(scene, line, seed=seed, near=near),
+        takes=line.takes,
+        scene=BlockName.of(scene),
+        head=BlockName.of(head) if head is not None else None,
+        apply=near is None,
+        bake=near is None and lines.settings_of(scene).bake_when_done,
+    )
+
+
+def start(wishes: Sequence[Wish]) -> None:
+    """Add lines to the queue; the sidecar starts with the first one. Raises CtegError where it cannot be."""
+    global _queue, _outcome
+    client = jobs.shared_client(preferences.sidecar_command_line())
+    job = jobs.start_generate(client, [wish.request for wish in wishes], [wish.takes for wish in wishes])
+    for wish in wishes:
+        _failed.pop(wish.line_id, None)
+    if _queue is None:
+        _queue, _outcome = _Queue(), None
+    _queue.orders.append(_Order(tuple(wishes), job))
+
+
+def follow() -> None:
+    """Let a timer tick the queue until it is empty."""
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=_BUSY_SECONDS)
+
+
+def finish(on_progress: Callable[[JobProgress], None] | None = None) -> Outcome:
+    """Work the queue off and wait for it: what :func:`follow` does, where timers never fire.
+
+    Raises CtegError with the first failure; the lines that were performed are done then all the same.
+    """
+    shown = None
+    while _queue is not None:
+        _step(wait=0.05)
+        now = progress()
+        if on_progress is not None and now is not None and now != shown:
+            on_progress(now)
+            shown = now
+    if _outcome is not None and _outcome.failed:
+        raise CtegError(_outcome.sentences[0])
+    return _outcome or Outcome(())
 
 
 def conclude(result: Outcome) -> None:
     """End what is running, and keep what there is to say about it."""
-    global _current, _outcome
-    if _current is not None:
-        _current.job.cancel()
-    _current, _outcome = None, result
+    global _queue, _outcome
+    queue, _queue = _queue, None
+    if queue is not None:
+        for order in queue.orders:
+            order.job.cancel()
+    _outcome = result
     _redraw()
 
 
 def cancel() -> None:
-    """Give the running performance up, if there is one."""
-    if _current is not None:
-        conclude(Outcome(("Cancelled.",)))
+    """Give up what is being generated, for good: what arrives late is dropped. Lines that are done stay done."""
+    if _queue is None:
+        return
+    for order in _queue.orders:
+        _take_in(_queue, order)
+    if _queue.applied:
+        _push_undo("Generate")
+    done = f" {_counted(_queue.done, 'line is', 'lines are')} done." if _queue.done else ""
+    conclude(Outcome((f"Cancelled.{done}",)))
 
 
 def forget() -> None:
     """Give everything up: another file is being opened, or the add-on is being switched off."""
     global _outcome
-    cancel()
+    conclude(Outcome(()))
     _outcome = None
+    _failed.clear()
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
 
 
+def undone() -> None:
+    """Apply again what undo or redo took back while the queue runs: the step it belongs to has not been made yet."""
+    if _queue is not None:
+        _queue.to_apply.extend(_queue.applied)
+        _queue.applied.clear()
+
+
 def tick() -> float | None:
-    """Advance the running performance; return the seconds until the next time, None when it is over."""
-    performance = _current
-    if performance is None:
-        return None
+    """Advance the queue; return the seconds until the next time, None when it is empty."""
+    if _queue is None:
+        # What was just performed is made ready for saving, so that saving takes no time.
+        return _BUSY_SECONDS if history.pack_some(_PIECE_SECONDS) else None
     try:
-        before = performance.job.progress
-        if performance.job.tick() is JobState.RUNNING:
-            if performance.job.progress != before:
-                _redraw()
-            return _TICK_SECONDS
-        conclude(Outcome(_sentences(_bake(performance))))
+        before = progress()
+        _step()
+        if progress() != before:
+            _redraw()
+    except Exception as error:
+        said = str(error) if isinstance(error, CtegError) else "Something in CTEG broke; Blender's console shows where."
+        conclude(Outcome((said,), failed=True))
+        if not isinstance(error, CtegError):
+            raise
+    return _BUSY_SECONDS if _queue is None or _queue.to_apply else _TICK_SECONDS
+
+
+def _step(wait: float = 0.0) -> None:
+    queue = _queue
+    if queue is None:
+        return
+    for order in queue.orders:
+        order.job.tick(0.0 if queue.to_apply else wait)
+        _take_in(queue, order)
+    end = time.monotonic() + _PIECE_SECONDS
+    while queue.to_apply and time.monotonic() < end:
+        wish, take_id = queue.to_apply.popleft()
+        _apply(queue, wish, take_id)
+    if not queue.to_apply and not any(_runs(order) for order in queue.orders):
+        _end(queue)
+
+
+def _take_in(queue: _Queue, order: _Order) -> None:
+    """Put the takes of lines that are over into the history."""
+    for index, wish in enumerate(order.wishes):
+        if index in order.taken_in or not order.job.is_over(index):
+            continue
+        order.taken_in.add(index)
+        clips = order.job.clips_of(index)
+        takes = [history.add(wish.line_id, clip) for clip in clips]
+        if takes:
+            queue.done += 1
+            queue.takes += len(takes)
+            readings.remember(clips[0])
+            if wish.apply:
+                queue.to_apply.append((wish, takes[0].take_id))
+        elif (error := order.job.error_of(index)) is not None:
+            queue.failed[wish.line_id] = _failed[wish.line_id] = _own_words(error)
+
+
+def _own_words(error: jobs.JobError) -> str:
+    """Return an error without the number that the line had in its job."""
+    return str(error).partition("”: ")[2] or str(error)
+
+
+def _apply(queue: _Queue, wish: Wish, take_id: str) -> None:
+    scene = wish.scene.scene()
+    found = lines.find(wish.line_id, scene) if scene is not None else None
+    if scene is None or found is None:
+        queue.said.append(f"“{_excerpt(wish.request.text)}” was removed meanwhile; its takes were not baked.")
+        return
+    line = found[1]
+    line.chosen_take = take_id
+    queue.applied.append((wish, take_id))
+    if not wish.bake:
+        return
+    try:
+        head = wish.head.thing() if wish.head is not None else None
+        for note in bake_line(scene, line, head=head).notes:
+            if note not in queue.said:
+                queue.said.append(note)
     except CtegError as error:
-        conclude(Outcome((str(error),), failed=True))
-    except Exception:
-        conclude(Outcome(("Something in CTEG broke; Blender's console shows where.",), failed=True))
-        raise
-    return None
+        queue.failed[wish.line_id] = _failed[wish.line_id] = f"{error} Its takes are kept; press Bake then."
 
 
-def _bake(performance: Performance) -> list[api.BakedTake]:
-    rig = find_rig(bpy.data.objects.get(performance.head_name))
-    scene = bpy.data.scenes.get(performance.scene_name)
-    if rig is None or scene is None:
-        raise CtegError(
-            f"The head “{performance.head_name}” was renamed or deleted while its line was generated; try again."
+def _end(queue: _Queue) -> None:
+    cancelled = any(order.job.state is JobState.CANCELLED for order in queue.orders)
+    if queue.applied:
+        _push_undo("Generate" if len(queue.applied) > 1 else f"Perform “{_excerpt(queue.applied[0][0].request.text)}”")
+    sentences: list[str] = []
+    for order in queue.orders:
+        sentences += [str(error) for error in order.job.errors]
+    texts = {wish.line_id: wish.request.text for order in queue.orders for wish in order.wishes}
+    in_jobs = {order.wishes[index].line_id for order in queue.orders for index in order.taken_in if order.job.error_of(index)}
+    sentences += [
+        f"“{_excerpt(texts[line_id])}”: {said}" for line_id, said in queue.failed.items() if line_id not in in_jobs
+    ]
+    failed = bool(sentences)
+    if queue.done:
+        takes = f", {queue.takes} takes" if queue.takes > queue.done else ""
+        baked = sum(wish.bake for wish, _ in queue.applied)
+        sentences.append(
+            f"{_counted(queue.done, 'line', 'lines')} performed{takes}" + (", and baked." if baked else ".")
         )
-    clips = performance.job.result()
-    baked = api.bake_takes(clips, rig, start_frame=performance.start_frame, to_nla=performance.to_nla, scene=scene)
-    _push_undo(f"Perform “{performance.text[:_UNDO_NAME_LETTERS]}”")
-    return baked
+    if cancelled:
+        sentences.append("The sidecar was stopped.")
+    conclude(Outcome((*sentences, *queue.said), failed=failed))
 
 
-def _sentences(baked: list[api.BakedTake]) -> tuple[str, ...]:
-    first = baked[0]
-    done = f"Frames {first.frame_start} to {first.frame_end}: “{first.actions[0].name}”."
-    if len(baked) > 1:
-        done += f" {len(baked) - 1} more takes are kept as Actions."
-    clip = api.clip_of(first.actions[0])
-    return (done, *(clip.notes if clip is not None else ()), *first.notes)
+def _runs(order: _Order) -> bool:
+    return order.job.state is JobState.RUNNING
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT_LETTERS else text[:_EXCERPT_LETTERS].rstrip() + "…"
 
 
 def _push_undo(message: str) -> None:
@@ -144,7 +384,8 @@ def _push_undo(message: str) -> None:
 
 
 def _redraw() -> None:
-    for window in bpy.context.window_manager.windows:
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager is not None else ():
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 # The sidebar alone: drawing the view itself may take long.

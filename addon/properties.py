@@ -48,7 +48,7 @@ class CTEG_character(bpy.types.PropertyGroup):
 
 def _strength(basic: str) -> Callable[[Any], float]:
     def strength(line: Any) -> float:
-        return float(max(line.emotion[index] for index in _FAMILIES[basic]))
+        return min(1.0, float(sum(line.emotion[index] for index in _FAMILIES[basic])))
 
     return strength
 
@@ -56,13 +56,10 @@ def _strength(basic: str) -> Callable[[Any], float]:
 def _strengthen(basic: str) -> Callable[[Any, float], None]:
     def strengthen(line: Any, value: float) -> None:
         values = list(line.emotion)
-        strongest = max(values[index] for index in _FAMILIES[basic])
-        if strongest > 0.0 and value > 0.0:
-            for index in _FAMILIES[basic]:
-                values[index] = min(1.0, values[index] * value / strongest)
-        else:
-            for index in _FAMILIES[basic]:
-                values[index] = 0.0
+        total = sum(values[index] for index in _FAMILIES[basic])
+        for index in _FAMILIES[basic]:
+            values[index] = values[index] * value / total if total > 0.0 else 0.0
+        if total <= 0.0:
             values[EMOTION_LABELS.index(LABEL_OF_BASIC[basic])] = value
         line.emotion = values
 
@@ -122,6 +119,7 @@ class CTEG_line(bpy.types.PropertyGroup):
         name="Takes", description="How many performances Generate makes of this line", default=1, min=1, max=MAX_TAKES
     )
     chosen_take: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    discarded: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     seed: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Seed",
         description="The same line, settings and seed give the same performance; another seed gives another one",
@@ -161,6 +159,11 @@ class CTEG_line(bpy.types.PropertyGroup):
     )
     dominance: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Control", description="From overwhelmed to in control", min=-1.0, max=1.0, subtype="FACTOR"
+    )
+    with_context: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Read with the Line Before",
+        description="Read the emotion together with the line before in the list, where that ends shortly before",
+        default=True,
     )
     intensity: _factor("Intensity", "How strongly the face acts: 0 stays neutral, 1 as read, 2 exaggerated", 2.0)  # type: ignore[valid-type]
     expressiveness: _factor(  # type: ignore[valid-type]
