@@ -66,6 +66,12 @@ def bake_correctives(rig: Rig, frame_start: int, frame_end: int, name: str | Non
     return take
 
 
+def is_baked(rig: Rig) -> bool:
+    """Return whether correctives of a rig have keyframes, or nothing, in the place of their drivers."""
+    keys = rig.mesh.data.shape_keys
+    return keys is not None and bool(set(corrective_columns(keys)) - set(driven_columns(keys)))
+
+
 def restore_correctives(rig: Rig) -> int:
     """Drive a rig's correctives by its bones again, and play what played before they were baked.
 

@@ -83,6 +83,11 @@ def notes() -> tuple[str, ...]:
     return _notes
 
 
+def read() -> None:
+    """Read the file's history now, rather than when it is first looked at."""
+    _all()
+
+
 def forget() -> None:
     """Let go of everything: the next look reads the file that is open then."""
     global _takes, _notes, _unread

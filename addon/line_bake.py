@@ -13,7 +13,9 @@ from .rig import find_rig
 
 
 def bake_line(scene: bpy.types.Scene, line: lines.Line, *, head: bpy.types.Object | None = None) -> BakedTake:
-    """Bake the chosen take of a line; no sidecar is needed. Raises CtegError where there is nothing to bake, or no head.
+    """Bake the chosen take of a line; no sidecar is needed.
+
+    Raises CtegError where there is nothing to bake, or no head.
 
     Args:
         scene: the line's.

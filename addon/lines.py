@@ -17,7 +17,7 @@ from cteg_core.emotion import EMOTION_LABELS, EmotionRead
 from cteg_core.likeness import like_take
 from flame_rig.shaping import Shaping
 
-from . import history, properties
+from . import history, properties, readings
 from .errors import CtegError
 from .history import Take
 from .jobs import planned_seconds
@@ -218,7 +218,9 @@ def context_of(scene: bpy.types.Scene, line: Line) -> str:
     return text[-MAX_CONTEXT_CHARACTERS:] if pause < CONTEXT_SECONDS else ""
 
 
-def request_of(scene: bpy.types.Scene, line: Line, *, seed: int | None = None, near: Take | None = None) -> DialogueLine:
+def request_of(
+    scene: bpy.types.Scene, line: Line, *, seed: int | None = None, near: Take | None = None
+) -> DialogueLine:
     """Return what the sidecar is asked for; raises CtegError, with the line's number, where that cannot be.
 
     Args:
@@ -280,6 +282,14 @@ def discard_take(line: Line, take_id: str) -> None:
     if line.chosen_take == take_id:
         left = takes_of(line)
         line.chosen_take = left[-1].take_id if left else ""
+
+
+def emotion_read(line: Line) -> EmotionRead | None:
+    """Return the emotion that was read from a line's text, by its chosen take or before; None where it was not yet."""
+    take = chosen_take(line)
+    if take is not None and take.clip.controls.emotion is None and take.clip.text == " ".join(line.text.split()):
+        return take.clip.emotion
+    return readings.of(line.text)
 
 
 def is_stale(scene: bpy.types.Scene, line: Line) -> bool:

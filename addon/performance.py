@@ -21,6 +21,7 @@ from . import history, jobs, lines, preferences, readings
 from .errors import CtegError
 from .jobs import Job, JobProgress, JobState
 from .line_bake import bake_line
+from .redraw import redraw_sidebars
 
 _TICK_SECONDS: Final = 0.1
 _BUSY_SECONDS: Final = 0.01
@@ -231,7 +232,7 @@ def conclude(result: Outcome) -> None:
         for order in queue.orders:
             order.job.cancel()
     _outcome = result
-    _redraw()
+    redraw_sidebars()
 
 
 def cancel() -> None:
@@ -272,7 +273,7 @@ def tick() -> float | None:
         before = progress()
         _step()
         if progress() != before:
-            _redraw()
+            redraw_sidebars()
     except Exception as error:
         said = str(error) if isinstance(error, CtegError) else "Something in CTEG broke; Blender's console shows where."
         conclude(Outcome((said,), failed=True))
@@ -347,7 +348,12 @@ def _end(queue: _Queue) -> None:
     for order in queue.orders:
         sentences += [str(error) for error in order.job.errors]
     texts = {wish.line_id: wish.request.text for order in queue.orders for wish in order.wishes}
-    in_jobs = {order.wishes[index].line_id for order in queue.orders for index in order.taken_in if order.job.error_of(index)}
+    in_jobs = {
+        order.wishes[index].line_id
+        for order in queue.orders
+        for index in order.taken_in
+        if order.job.error_of(index) is not None
+    }
     sentences += [
         f"“{_excerpt(texts[line_id])}”: {said}" for line_id, said in queue.failed.items() if line_id not in in_jobs
     ]
@@ -381,14 +387,3 @@ def _push_undo(message: str) -> None:
     if window is not None:
         with bpy.context.temp_override(window=window):  # type: ignore[attr-defined]
             bpy.ops.ed.undo_push(message=message)
-
-
-def _redraw() -> None:
-    manager = bpy.context.window_manager
-    for window in manager.windows if manager is not None else ():
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                # The sidebar alone: drawing the view itself may take long.
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()

@@ -267,7 +267,9 @@ class CTEG_scene_settings(bpy.types.PropertyGroup):
         name="All Emotions", description="Show all 28 emotions rather than the seven basic ones"
     )
 
-    # What the panel of one line had; read until the four panels take its place.
+    version: bpy.props.IntProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+
+    # What version 0 had, when a scene had one line: read by ``migration`` alone.
     text: bpy.props.StringProperty(name="Line", description="What the character says")  # type: ignore[valid-type]
     seed: bpy.props.IntProperty(name="Seed", min=0, max=SEED_COUNT - 1)  # type: ignore[valid-type]
     takes: bpy.props.IntProperty(name="Takes", default=1, min=1, max=MAX_TAKES)  # type: ignore[valid-type]

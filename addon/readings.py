@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+import bpy
+
 from cteg_core.clip import ExpressionClip
 from cteg_core.emotion import EmotionRead
 
 from . import jobs, preferences
 from .errors import CtegError
+from .redraw import redraw_sidebars
 from .under_way import ReadUnderWay
 
 _MOST: Final = 2000
+_TICK_SECONDS: Final = 0.1
 _reads: dict[str, EmotionRead] = {}
 _under_way: ReadUnderWay | None = None
+_failure = ""
 
 
 def of(text: str) -> EmotionRead | None:
@@ -37,6 +42,7 @@ def ask(texts: list[str]) -> None:
     if _under_way is not None:
         client.cancel(_under_way)
     _under_way = client.submit_read(unread)
+    _failed("")
 
 
 def is_reading() -> bool:
@@ -61,10 +67,39 @@ def tick(wait: float = 0.0) -> bool:
     return False
 
 
+def follow() -> None:
+    """Let a timer wait for what is being read."""
+    if not bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.register(_on_timer, first_interval=_TICK_SECONDS)
+
+
+def _on_timer() -> float | None:
+    try:
+        waits = tick()
+    except CtegError as error:
+        _failed(str(error))
+        waits = False
+    redraw_sidebars()
+    return _TICK_SECONDS if waits else None
+
+
+def failure() -> str:
+    """Return why the last reading failed; empty where it did not."""
+    return _failure
+
+
+def _failed(sentence: str) -> None:
+    global _failure
+    _failure = sentence
+
+
 def forget() -> None:
     """Stop waiting for what is being read."""
     global _under_way
     _under_way = None
+    _failed("")
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
 
 
 def _keep(text: str, read: EmotionRead) -> None:

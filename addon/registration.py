@@ -7,15 +7,25 @@ from typing import Any, Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import character_panel, command, jobs, operators, panels, performance, preferences, properties, sidecar_log
+from . import (
+    command,
+    history,
+    jobs,
+    migration,
+    operators,
+    panels,
+    performance,
+    preferences,
+    properties,
+    readings,
+    sidecar_log,
+)
 
 _CLASSES: Final = (
     preferences.CTEG_preferences,
     *properties.CLASSES,
     *operators.CLASSES,
-    panels.CTEG_PT_line,
-    panels.CTEG_PT_head,
-    character_panel.CTEG_PT_character,
+    *panels.CLASSES,
 )
 
 _command: Any = None
@@ -28,23 +38,60 @@ def register() -> None:
     for kind in _CLASSES:
         bpy.utils.register_class(kind)
     setattr(bpy.types.Scene, properties.ON_SCENE, bpy.props.PointerProperty(type=properties.CTEG_scene_settings))
-    bpy.app.handlers.load_pre.append(_forget_performance)
+    for handlers, handler in _handlers():
+        handlers.append(handler)
     _command = bpy.utils.register_cli_command(command.NAME, command.main)
+    history.forget()
+    if hasattr(bpy.data, "scenes"):
+        # Switched on while a file is open; at Blender's start there is none yet.
+        _take_in_file()
 
 
 def unregister() -> None:
-    """Take everything off again, last things first."""
+    """Take everything off again, last things first; what is in memory alone goes into the open file."""
     global _command
     bpy.utils.unregister_cli_command(_command)
     _command = None
-    bpy.app.handlers.load_pre.remove(_forget_performance)
-    performance.forget()
+    for handlers, handler in _handlers():
+        handlers.remove(handler)
+    _give_up()
+    history.write()
+    history.forget()
     jobs.close_shared_client()
     delattr(bpy.types.Scene, properties.ON_SCENE)
     for kind in reversed(_CLASSES):
         bpy.utils.unregister_class(kind)
 
 
+def _handlers() -> tuple[tuple[list[Any], Any], ...]:
+    handlers: Any = bpy.app.handlers
+    return (
+        (handlers.load_pre, _give_up),
+        (handlers.load_post, _take_in_file),
+        (handlers.save_pre, _write_history),
+        (handlers.undo_post, _undone),
+        (handlers.redo_post, _undone),
+    )
+
+
 @persistent  # type: ignore[untyped-decorator]
-def _forget_performance(*_: object) -> None:
+def _give_up(*_: object) -> None:
     performance.forget()
+    readings.forget()
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _take_in_file(*_: object) -> None:
+    history.forget()
+    migration.migrate()
+    history.read()
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _write_history(*_: object) -> None:
+    history.write()
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _undone(*_: object) -> None:
+    performance.undone()

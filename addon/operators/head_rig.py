@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from .. import api
+from .. import api, corrective_bake
 from ..characters import is_character
 from ..rig import active_rig
 
@@ -65,6 +65,16 @@ class CTEG_OT_restore_correctives(_OnActiveHead):
 
     bl_idname = "cteg.restore_correctives"
     bl_label = "Restore Correctives"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not super().poll(context):
+            return False
+        rig: Any = active_rig(context)
+        if not corrective_bake.is_baked(rig):
+            cls.poll_message_set("The correctives are not baked: the bones drive them")
+            return False
+        return True
 
     def execute(self, context):  # type: ignore[no-untyped-def]
         rig: Any = active_rig(context)

@@ -1,0 +1,51 @@
+"""What the panels share: sentences that fit the sidebar, and buttons that say why they are off."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+
+import bpy
+
+_LETTER_WIDTH: Final = 7.0
+"""Pixels that a letter of Blender's interface font takes at scale 1, about."""
+_MOST_LINES: Final = 6
+"""Lines of one sentence; a list of all the keys of a character would push everything else out of sight."""
+
+
+class Sidebar:
+    """Where every panel of ours is."""
+
+    bl_category = "CTEG"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+
+def draw_sentences(
+    column: bpy.types.UILayout,
+    context: bpy.types.Context,
+    sentences: Iterable[str],
+    icon: Literal["ERROR", "INFO", "NONE"],
+) -> None:
+    """Show sentences broken into lines as wide as the sidebar, each behind an icon; a long one ends in dots."""
+    letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
+    for sentence in sentences:
+        lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=_MOST_LINES, placeholder=" …")
+        for number, line in enumerate(lines):
+            column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
+
+
+def draw_reason(layout: bpy.types.UILayout, context: bpy.types.Context, reason: str | None) -> None:
+    """Say greyed below a button why it cannot be pressed; nothing where it can."""
+    if reason is not None:
+        column = layout.column(align=True)
+        column.active = False
+        draw_sentences(column, context, (f"{reason}.",), "INFO")
+
+
+def split_column(layout: Any) -> Any:
+    """Return a column with labels on the left, as in Blender's own panels."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    return layout.column(align=True)
