@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ Line = Any
 """A ``properties.CTEG_line``: it lives in the scene, so it is found again rather than held."""
 
 
-def settings_of(scene: bpy.types.Scene) -> Any:
+def settings_of(scene: bpy.types.Scene | None) -> Any:
     """Return a scene's dialogue; raises CtegError while the add-on is off."""
     settings = getattr(scene, properties.ON_SCENE, None)
     if settings is None:
@@ -49,7 +48,7 @@ def lines_of(scene: bpy.types.Scene) -> Any:
     return lines
 
 
-def active_line(scene: bpy.types.Scene) -> Line | None:
+def active_line(scene: bpy.types.Scene | None) -> Line | None:
     """Return the line that is active in the list; None where there is none. Changes nothing."""
     settings = settings_of(scene)
     return settings.lines[settings.active_line] if 0 <= settings.active_line < len(settings.lines) else None
@@ -308,15 +307,18 @@ def _without_neighbours(controls: Controls) -> Any:
     return values, [round(number, 4) for number in numbers], controls.speech, controls.blinks
 
 
-def head_of(scene: bpy.types.Scene, line: Line) -> bpy.types.Object | None:
+def head_of(scene: bpy.types.Scene | None, line: Line) -> bpy.types.Object | None:
     """Return the object whose head performs a line: the bake's target, the character's, or the scene's only one."""
     settings = settings_of(scene)
     character = settings.characters.get(line.character) if line.character else None
     named = bpy.data.objects.get(line.character) if line.character else None
-    for thing in (settings.bake.target, character.head if character is not None else None, named):
+    candidates: tuple[bpy.types.Object | None, ...] = (
+        settings.bake.target, character.head if character is not None else None, named,
+    )  # fmt: skip
+    for thing in candidates:
         if thing is not None and find_rig(thing) is not None:
             return thing
-    rigs = list(_rigs(scene))
+    rigs = list(rigs_of(scene.objects)) if scene is not None else []
     if line.character and len(rigs) > 1:
         return None
     active = active_rig(bpy.context) if bpy.context.scene == scene and bpy.context.view_layer is not None else None
@@ -334,6 +336,3 @@ def rig_of(scene: bpy.types.Scene, line: Line) -> Rig:
         raise CtegError(f"“{line.character}” has no head: choose one in the Character panel.")
     raise CtegError("There is no head to perform: select one, or add one first.")
 
-
-def _rigs(scene: bpy.types.Scene) -> Iterator[Rig]:
-    return rigs_of(scene.objects)

@@ -8,7 +8,7 @@ from .. import lines, operators
 from .drawing import Sidebar, draw_reason, split_column
 
 
-class CTEG_PT_bake(Sidebar, bpy.types.Panel):
+class CTEG_PT_bake(Sidebar):
     """Where takes go, and how."""
 
     bl_idname = "CTEG_PT_bake"
@@ -36,6 +36,7 @@ class CTEG_PT_bake(Sidebar, bpy.types.Panel):
 def _draw_buttons(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.scale_y = 1.3
+    operator: Any
     for operator in operators.BAKE:
         row.operator(operator.bl_idname)
         reason = getattr(operator, "why_not", None)

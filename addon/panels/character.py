@@ -33,7 +33,7 @@ class CTEG_UL_characters(bpy.types.UIList):
         row.prop(item, "head", text="")
 
 
-class CTEG_PT_character(Sidebar, bpy.types.Panel):
+class CTEG_PT_character(Sidebar):
     """Heads and characters: add them, and see what drives them."""
 
     bl_idname = "CTEG_PT_character"
@@ -64,7 +64,7 @@ class CTEG_PT_character(Sidebar, bpy.types.Panel):
             _draw_rig(layout.box().column(align=True), context, rig)
 
 
-class CTEG_PT_rig(Sidebar, bpy.types.Panel):
+class CTEG_PT_rig(Sidebar):
     """What is done to the active head's rig."""
 
     bl_idname = "CTEG_PT_rig"
@@ -86,7 +86,7 @@ class CTEG_PT_rig(Sidebar, bpy.types.Panel):
             )
 
 
-class CTEG_PT_livelink(Sidebar, bpy.types.Panel):
+class CTEG_PT_livelink(Sidebar):
     """Recordings of Live Link Face, in and out."""
 
     bl_idname = "CTEG_PT_livelink"

@@ -60,7 +60,7 @@ class CTEG_MT_lines(bpy.types.Menu):
         layout.operator(CTEG_OT_line_duplicate.bl_idname, icon="DUPLICATE")
 
 
-class CTEG_PT_dialogue(Sidebar, bpy.types.Panel):
+class CTEG_PT_dialogue(Sidebar):
     """The list of lines, and the active one."""
 
     bl_idname = "CTEG_PT_dialogue"

@@ -14,8 +14,8 @@ _MOST_LINES: Final = 6
 """Lines of one sentence; a list of all the keys of a character would push everything else out of sight."""
 
 
-class Sidebar:
-    """Where every panel of ours is."""
+class Sidebar(bpy.types.Panel):
+    """What the panels share: where they are."""
 
     bl_category = "CTEG"
     bl_space_type = "VIEW_3D"

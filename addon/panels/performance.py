@@ -26,7 +26,7 @@ from ..operators.generate import why_not, why_not_all
 from .drawing import Sidebar, draw_reason, draw_sentences, split_column
 
 
-class CTEG_PT_performance(Sidebar, bpy.types.Panel):
+class CTEG_PT_performance(Sidebar):
     """Generate, and the takes of the active line."""
 
     bl_idname = "CTEG_PT_performance"
@@ -55,7 +55,7 @@ class CTEG_PT_performance(Sidebar, bpy.types.Panel):
             _draw_takes(layout, context, line)
 
 
-class CTEG_PT_emotion(Sidebar, bpy.types.Panel):
+class CTEG_PT_emotion(Sidebar):
     """The emotion of the active line: read from the text, or set by hand."""
 
     bl_idname = "CTEG_PT_emotion"
@@ -89,7 +89,7 @@ class CTEG_PT_emotion(Sidebar, bpy.types.Panel):
             layout.prop(line, "with_context")
 
 
-class CTEG_PT_face(Sidebar, bpy.types.Panel):
+class CTEG_PT_face(Sidebar):
     """How strongly the face acts, and faces to start from."""
 
     bl_idname = "CTEG_PT_face"
