@@ -124,11 +124,11 @@ def write() -> None:
 def pack_some(seconds: float) -> bool:
     """Pack takes for saving, for about ``seconds`` at most; return whether some are left."""
     end = time.monotonic() + seconds
-    for take in _all().values():
-        if take.take_id not in _packed:
-            if time.monotonic() > end:
-                return True
-            _packed[take.take_id] = packed_clip(take.clip)
+    unpacked = [take for take in _all().values() if take.take_id not in _packed]
+    for done, take in enumerate(unpacked, 1):
+        _packed[take.take_id] = packed_clip(take.clip)
+        if time.monotonic() >= end:
+            return done < len(unpacked)
     return False
 
 

@@ -290,9 +290,11 @@ def _step(wait: float = 0.0) -> None:
         order.job.tick(0.0 if queue.to_apply else wait)
         _take_in(queue, order)
     end = time.monotonic() + _PIECE_SECONDS
-    while queue.to_apply and time.monotonic() < end:
+    while queue.to_apply:
         wish, take_id = queue.to_apply.popleft()
         _apply(queue, wish, take_id)
+        if time.monotonic() >= end:
+            break
     if not queue.to_apply and not any(_runs(order) for order in queue.orders):
         _end(queue)
 
