@@ -9,7 +9,6 @@ import itertools
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -35,7 +34,9 @@ from cteg_core.protocol import (
     progress_from_params,
 )
 
+from .child_end import end_in_words, was_killed
 from .child_process import ChildProcess
+from .deadlines import Deadlines
 from .log_file import RotatingLog
 from .sidecar_command import sidecar_command, split_command
 from .under_way import (
@@ -70,10 +71,6 @@ _SECONDS_FOR_LAST_WORDS: Final = 1.0
 _QUOTED_LETTERS: Final = 200
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 """Polls further apart than this were held up by something else."""
-_KILLED: Final = (-9, 128 + 9)
-"""Exit statuses of SIGKILL: Python's own way to say it, and that of a shell or of ssh."""
-_ROUTINE: Final = " INFO "
-"""Marks lines of the sidecar's log that explain no end."""
 
 
 class SidecarState(Enum):
@@ -83,23 +80,6 @@ class SidecarState(Enum):
     STARTING = "Starting the sidecar"
     LOADING = "Loading the model"
     READY = "Ready"
-
-
-@dataclass(frozen=True)
-class Deadlines:
-    """Seconds of silence after which the sidecar counts as hung.
-
-    Attributes:
-        hello: from its start to its answer (a network login included).
-        load: while the model is loaded (a download of the text encoder included).
-        generate: while a line is performed.
-        cancel: from a cancel to the end of the request.
-    """
-
-    hello: float = 60.0
-    load: float = 600.0
-    generate: float = 120.0
-    cancel: float = 10.0
 
 
 class SidecarClient:
@@ -333,7 +313,7 @@ class SidecarClient:
             self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s.", self._again)
         elif self._sent and silence > self._deadlines.generate:
             self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped.", self._again)
-        elif any(now > deadline for deadline in self._given_up.values()):
+        elif any(now > deadline for deadline in self._given_up.values()) and not self._hand_on():
             self._break("The sidecar did not stop when a line was cancelled, and was ended.", self._again)
 
     def _excuse_absence(self) -> None:
@@ -350,12 +330,27 @@ class SidecarClient:
         # What it says on standard error arrives a little later than the end of its output.
         if not child.is_gone(wait) and now - self._silent_since < _SECONDS_FOR_LAST_WORDS:
             return
-        last_words = next((line for line in reversed(child.stderr_tail()) if line and _ROUTINE not in line), "")
-        said = f" Its last words: “{last_words[:_QUOTED_LETTERS]}”." if last_words else ""
         advice = self._check if self._state is SidecarState.STARTING else self._again
-        if child.exit_status in _KILLED:
+        if was_killed(child):
             advice = "Try again with fewer takes or shorter text: the sidecar is started anew."
-        self._break(f"The sidecar ended by itself ({_exit_in_words(child.exit_status)}).{said}", advice)
+        if not self._hand_on():
+            self._break(end_in_words(child), advice)
+
+    def _hand_on(self) -> bool:
+        """Give what a lost child had not begun to a new one; return whether all that was under way is so spared.
+
+        It performs one request after the other: one that was given up, or whose answer alone is missing, kept it busy.
+        """
+        waiting = [request for request in self._sent.values() if not request.is_complete]
+        if not self._given_up and len(waiting) == len(self._sent):
+            return False
+        if any(request.has_begun for request in waiting):
+            return False
+        self._sent.clear()
+        self._forget_child()
+        self._unsent[:0] = waiting
+        self._start_or_send()
+        return True
 
     def _break(self, what: str, advice: str = "", code: int | None = None) -> None:
         """End the sidecar and fail all that is under way, with sentences that say what failed and what to do."""
@@ -390,11 +385,3 @@ class SidecarClient:
     @property
     def _again(self) -> str:
         return "Try again: the sidecar is started anew."
-
-
-def _exit_in_words(status: int | None) -> str:
-    if status is None:
-        return "it closed its output"
-    if status in _KILLED:
-        return "killed, as happens when memory runs out"
-    return f"exit status {status}" if status >= 0 else f"signal {-status}"

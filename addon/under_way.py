@@ -135,7 +135,15 @@ class SidecarRequest(Protocol):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody wants its answer any more."""
+        """Whether the rest of it is wanted no more."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of it came."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing but its answer is missing."""
 
     def params(self) -> dict[str, Any]:
         """Return the request's parameters."""
@@ -163,7 +171,17 @@ class GenerateRequest:
     @property
     def is_given_up(self) -> bool:
         """See :class:`SidecarRequest`."""
-        return all(line.cancelled for line in self.lines)
+        return self.is_complete and any(line.cancelled for line in self.lines)
+
+    @property
+    def has_begun(self) -> bool:
+        """See :class:`SidecarRequest`."""
+        return any(line.frame_count for line in self.lines)
+
+    @property
+    def is_complete(self) -> bool:
+        """See :class:`SidecarRequest`."""
+        return all(line.is_over for line in self.lines)
 
     def params(self) -> dict[str, Any]:
         """See :class:`SidecarRequest`."""
@@ -219,6 +237,16 @@ class ReadRequest:
 
     @property
     def is_given_up(self) -> bool:
+        """See :class:`SidecarRequest`."""
+        return self.under_way.cancelled
+
+    @property
+    def has_begun(self) -> bool:
+        """See :class:`SidecarRequest`."""
+        return False
+
+    @property
+    def is_complete(self) -> bool:
         """See :class:`SidecarRequest`."""
         return self.under_way.is_over
 

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from addon import jobs
 from addon.child_process import ChildProcess, isolated_environment
-from addon.jobs import Job, JobError, JobProgress, JobState, run_to_end, start_generate
+from addon.jobs import JobError, JobProgress, JobState, run_to_end, start_generate
 from addon.sidecar import Deadlines, SidecarClient, SidecarError, SidecarState, sidecar_command, split_command
 from cteg_core import __version__
 from cteg_core.clip import Controls
 from cteg_core.dialogue import DialogueLine
 from cteg_core.emotion import EmotionRead
-from tests.fakes.fake_sidecar import CHUNK, fake_frames
+from tests.addon.sidecars import (
+    GOOD,
+    PATIENCE,
+    ROOT,
+    bad_once,
+    nothing_left,
+    performed,
+    script,
+    until,
+    until_under_way,
+)
+from tests.fakes.fake_sidecar import fake_frames
 
-ROOT = Path(__file__).resolve().parents[2]
-FAKE_SIDECAR = ROOT / "tests" / "fakes" / "fake_sidecar.py"
-GOOD = [sys.executable, str(FAKE_SIDECAR)]
-FRAMES_BEFORE_THE_ACT = 2 * CHUNK
-PATIENCE = Deadlines(hello=20, load=20, generate=20, cancel=20)
 
-
-def script(body: str) -> list[str]:
-    """Return the command of a child that runs ``body``."""
-    return [sys.executable, "-c", body]
-
-
-ONCE = """
-import os, sys
-flag = sys.argv[1]
-if os.path.exists(flag):
-    os.execv(sys.executable, [sys.executable, sys.argv[2]])
-open(flag, "w").close()
-"""
-"""Start of a child that misbehaves the first time and is a good sidecar the second."""
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Hold every test to leave no descriptor, thread or process."""
+    with nothing_left():
+        yield
 
 
 @pytest.fixture
@@ -51,8 +45,7 @@ def faulty_once(tmp_path: Path) -> Iterator[object]:
     clients = []
 
     def make(body: str, deadlines: Deadlines = PATIENCE) -> SidecarClient:
-        command = [*script(ONCE + body), str(tmp_path / "was here"), str(FAKE_SIDECAR)]
-        clients.append(SidecarClient(command, deadlines))
+        clients.append(SidecarClient(bad_once(body, tmp_path / "was here"), deadlines))
         return clients[-1]
 
     yield make
@@ -70,27 +63,6 @@ def client() -> Iterator[SidecarClient]:
     client = SidecarClient(GOOD, PATIENCE)
     yield client
     client.close()
-
-
-def until(condition: Callable[[], bool], step: Callable[[], object]) -> None:
-    """Take steps until a condition holds; fail after 20 s."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        step()
-
-
-def until_under_way(job: Job) -> None:
-    """Tick until a line's performer is where the line's first word sent it."""
-    until(lambda: job.progress.frames >= FRAMES_BEFORE_THE_ACT, lambda: job.tick(0.05))
-
-
-def performed(client: SidecarClient, *texts: str, takes: int = 1) -> Job:
-    """Run a job to its end, whatever that is."""
-    job = start_generate(client, [DialogueLine(text) for text in texts], takes)
-    with contextlib.suppress(JobError):
-        run_to_end(job)
-    return job
 
 
 def test_lines_become_clips(client: SidecarClient) -> None:
@@ -348,59 +320,11 @@ def test_a_child_that_never_reads_does_not_block_the_caller() -> None:
     assert child.exit_status is not None
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
 def test_fifty_starts_leave_no_descriptors_threads_or_processes() -> None:
-    def held() -> tuple[int, int, str]:
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), children
-
-    before = held()
-    for _ in range(50):
-        child = ChildProcess(script("import sys; sys.stdin.read()"))
-        child.close(polite=b"bye\n")
-    assert held() == before
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
-def test_fifty_requests_in_a_row_leave_nothing_behind(client: SidecarClient) -> None:
-    performed(client, "warm up")
-    pid = client.pid
-    before = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-    for n in range(50):
-        assert performed(client, f"line {n}").state is JobState.DONE
-    assert (len(list(Path("/proc/self/fd").iterdir())), threading.active_count()) == before
-    assert client.pid == pid
-
-
-def test_a_blender_that_dies_takes_the_sidecar_along() -> None:
-    program = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from addon.sidecar import SidecarClient\n"
-        "from addon.jobs import start_generate\n"
-        "from cteg_core.dialogue import DialogueLine\n"
-        f"client = SidecarClient({GOOD!r})\n"
-        "job = start_generate(client, [DialogueLine('hang for good')])\n"
-        "while job.progress.frames == 0: job.tick(0.05)\n"
-        "print(client.pid, flush=True)\n"
-        "os._exit(1)\n"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1, result.stderr
-    pid = int(result.stdout)
-    deadline = time.monotonic() + 5
-    while _is_running(pid):
-        assert time.monotonic() < deadline, "the sidecar outlived its parent by 5 s"
-        time.sleep(0.05)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # Where nobody reaps orphans, a dead one stays in the table.
-    status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+    with nothing_left():
+        for _ in range(50):
+            child = ChildProcess(script("import sys; sys.stdin.read()"))
+            child.close(polite=b"bye\n")
 
 
 @pytest.mark.parametrize(

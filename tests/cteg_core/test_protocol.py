@@ -20,13 +20,20 @@ from cteg_core.emotion import EmotionRead
 from cteg_core.jsonrpc import MAX_MESSAGE_BYTES, ErrorCode, Notification, RpcError, decode, encode
 from cteg_core.protocol import (
     MAX_CHUNK_FRAMES,
+    MAX_LINES,
+    FailedLine,
     FramesProgress,
     Loaded,
     TakeHeader,
     TakesOfLine,
+    TakesOfLines,
+    TextEmotions,
+    TextsToRead,
     Versions,
     cancel_params,
     cancelled_id,
+    failed_lines,
+    failed_lines_result,
     is_same_build,
     progress_from_params,
 )
@@ -298,3 +305,62 @@ def test_takes_may_come_in_turns() -> None:
     for take in (1, 0):
         receiver.receive(replace(HEADER, take=take))
     assert len(receiver.finished()) == 2
+
+
+def test_many_lines_survive_the_wire() -> None:
+    asked = TakesOfLines((LINE, DialogueLine("Stay.")), 3)
+    assert TakesOfLines.from_params(over_the_wire(asked.to_params())) == asked
+
+
+def test_the_line_of_progress_survives_the_wire() -> None:
+    frames = np.zeros((1, 53), dtype=np.float32)
+    for line in (0, MAX_LINES - 1):
+        for sent in (FramesProgress(1, 0, 0, frames, line), TakeHeader(1, 0, 1, {}, line)):
+            assert progress_from_params(over_the_wire(sent.to_params())).line == line
+    with pytest.raises(RpcError, match="'line'"):
+        progress_from_params(over_the_wire(FramesProgress(1, 0, 0, frames, MAX_LINES).to_params()))
+
+
+def test_failed_lines_survive_the_wire() -> None:
+    failed = (FailedLine(0, ErrorCode.LINE_REFUSED, "No."), FailedLine(4, ErrorCode.OUT_OF_MEMORY, "Fewer."))
+    assert failed_lines(over_the_wire(failed_lines_result(2, failed)), 5) == failed
+    assert failed_lines({"takes": 1}, 1) == ()
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        "none",
+        [1],
+        [{"line": 0, "code": 1, "message": "a"}] * 3,
+        [{"line": 2, "code": 1, "message": "a"}],
+        [{"line": 0, "code": "1", "message": "a"}],
+        [{"line": 0, "code": 1}],
+    ],
+)
+def test_hostile_errors_of_lines_are_refused(errors: object) -> None:
+    with pytest.raises(RpcError):
+        failed_lines({"errors": errors}, 2)
+
+
+def test_emotions_of_texts_survive_the_wire() -> None:
+    read = TextEmotions((ANGRY, None))
+    assert TextEmotions.from_params(over_the_wire(read.to_params()), 2) == read
+    assert TextsToRead.from_params(over_the_wire(TextsToRead(("é", "")).to_params())) == TextsToRead(("é", ""))
+
+
+@pytest.mark.parametrize(
+    "emotions",
+    [None, [], [None, None], [5], [{"probabilities": [1.0]}],
+     [{"probabilities": ["x"] * 28, "valence": 0, "arousal": 0, "dominance": 0}],
+     [{"probabilities": ["inf"] * 28, "valence": 0, "arousal": 0, "dominance": 0}]],
+)  # fmt: skip
+def test_hostile_emotions_are_refused(emotions: object) -> None:
+    with pytest.raises(RpcError):
+        TextEmotions.from_params({"emotions": emotions}, 1)
+
+
+@pytest.mark.parametrize("texts", [None, [], "a", [1], ["a"] * 65])
+def test_hostile_texts_are_refused(texts: object) -> None:
+    with pytest.raises(RpcError):
+        TextsToRead.from_params({"texts": texts})

@@ -6,7 +6,9 @@ the first word of a line, and by the fault on the command line.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
+from cteg_core import serving
 from cteg_core.clip import ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text
 from cteg_core.emotion import EmotionRead
@@ -66,6 +69,8 @@ class FakePerformer:
                 act(text.split()[0], first // CHUNK, cancelled)
             frames[-3:] *= np.float32(0.5)
             yield FinishedTake(index, fake_clip(request, frames))
+            if text.startswith("last"):
+                os._exit(7)
 
 
 def fake_clip(request: TakeRequest, frames: np.ndarray) -> ExpressionClip:
@@ -102,6 +107,58 @@ def act(word: str, chunk: int, cancelled: Callable[[], bool]) -> None:
             raise ZeroDivisionError("division by zero")
         case "memory":
             raise MemoryError
+        case "starve":
+            exhaust_memory()
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "compute":
+            # As torch's: one long call into C that lets other threads run and hears no signal handler.
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        case "slow":
+            time.sleep(1.2)
+
+
+def exhaust_memory() -> None:
+    """Allocate more than the operating system gives this process."""
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+    np.ones(1 << 30)
+
+
+def interrupt_the_stream(rubbish: Callable[[Callable[[bytes], None]], None]) -> None:
+    """Let ``rubbish`` write once into the protocol's own pipe, before the third message from now that is progress."""
+    write_all, count = serving._write_all, 0
+
+    def write(descriptor: int, data: bytes) -> None:
+        nonlocal count
+        count += b"$/progress" in data
+        if count == 3 and b"$/progress" in data and b'"take":0' in data:
+            rubbish(lambda junk: write_all(descriptor, junk))
+        write_all(descriptor, data)
+
+    serving._write_all = write
+
+
+def tear(write: Callable[[bytes], None]) -> None:
+    """Die within a message."""
+    write(b'{"jsonrpc":"2.0","method":"$/progr')
+    os._exit(7)
+
+
+def write_a_huge_line(write: Callable[[bytes], None]) -> None:
+    """Write a line of 100 MB."""
+    for _ in range(100):
+        write(b"x" * 1_000_000)
+    write(b"\n")
+
+
+STREAM_FAULTS: dict[str, Callable[[Callable[[bytes], None]], None]] = {
+    "junk-in-stream": lambda write: write("Grüße from a library\n".encode()),
+    "torn-message": tear,
+    "huge-line": write_a_huge_line,
+}
 
 
 def load(fault: str) -> FakePerformer:
@@ -115,4 +172,6 @@ def load(fault: str) -> FakePerformer:
 
 if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
+    if chosen in STREAM_FAULTS:
+        interrupt_the_stream(STREAM_FAULTS[chosen])
     serve(lambda: load(chosen), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
