@@ -38,6 +38,9 @@ from cteg_core.protocol import (
 PACKAGES: Final[tuple[str, ...]] = ("torch", "transformers", "safetensors")
 """What the sidecar computes with."""
 
+_MEMORY_SIGNS: Final = ("allocate", "bad_alloc", "out of memory")
+"""In what libraries say of it: torch on a processor, C++, CUDA, the C library."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -129,8 +132,17 @@ class Server:
                     f"The sidecar's Python ({sys.executable}) cannot import {missing}: install torch, transformers "
                     "and safetensors there, or give the sidecar a Python that has them.",
                 ) from error
-            except (OSError, ValueError) as error:
-                raise RpcError(ErrorCode.CHECKPOINT_UNUSABLE, _sentence(error)) from error
+            except Exception as error:
+                if _is_out_of_memory(error):
+                    _log.exception("the model does not fit")
+                    raise RpcError(
+                        ErrorCode.OUT_OF_MEMORY,
+                        "The sidecar ran out of memory while it loaded the model: close what else needs much memory, "
+                        "or use the device cpu.",
+                    ) from None
+                if isinstance(error, OSError | ValueError):
+                    raise RpcError(ErrorCode.CHECKPOINT_UNUSABLE, _sentence(error)) from error
+                raise
         loaded = Loaded(self._performer.checkpoint_id, self._performer.device)
         if asked.checkpoint not in ("", loaded.checkpoint):
             raise RpcError(
@@ -181,8 +193,7 @@ class Server:
         if isinstance(error, LineError):
             return RpcError(ErrorCode.LINE_REFUSED, str(error))
         _log.error("a request failed", exc_info=error)
-        # torch.OutOfMemoryError by its name: torch must not be imported to ask; the CPU's is a RuntimeError.
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate" in str(error):
+        if _is_out_of_memory(error):
             return RpcError(
                 ErrorCode.OUT_OF_MEMORY,
                 "The sidecar ran out of memory: ask for fewer takes, shorten the text or split the line, "
@@ -203,6 +214,13 @@ def _package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[package] = ""
     return versions
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch.OutOfMemoryError by its name: torch must not be imported to ask; the CPU's is a RuntimeError.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in _MEMORY_SIGNS)
 
 
 def _sentence(error: Exception) -> str:

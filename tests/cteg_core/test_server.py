@@ -94,6 +94,7 @@ def test_a_failed_line_says_why_and_the_next_is_performed(text: str, code: int, 
         ("no-checkpoint", ErrorCode.CHECKPOINT_UNUSABLE, "There is no checkpoint in /nowhere: give"),
         ("bad-checkpoint", ErrorCode.CHECKPOINT_UNUSABLE, "its SHA-256 differs; download it again."),
         ("load-bug", ErrorCode.INTERNAL_ERROR, "division by zero"),
+        ("no-memory", ErrorCode.OUT_OF_MEMORY, "while it loaded the model: close what else needs much memory"),
     ],
 )
 def test_what_keeps_the_model_from_loading_is_said(fault: str, code: int, said: str) -> None:

@@ -125,6 +125,30 @@ def test_a_batch_too_big_for_the_memory_is_performed_in_parts() -> None:
         assert batches == [8, 4, 2, 2, 4, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), ErrorCode.OUT_OF_MEMORY),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), ErrorCode.OUT_OF_MEMORY),
+        (RuntimeError("std::bad_alloc"), ErrorCode.OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: out of memory"), ErrorCode.OUT_OF_MEMORY),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), ErrorCode.OUT_OF_MEMORY),
+        (KeyError("allocate"), ErrorCode.INTERNAL_ERROR),
+    ],
+)
+def test_every_librarys_way_to_run_out_of_memory_is_known(error: Exception, code: int) -> None:
+    class Starving(FakePerformer):
+        def perform(self, requests, cancelled):  # type: ignore[no-untyped-def]
+            raise error
+
+    with server(Starving) as client:
+        client.greet()
+        client.send(generate(3, "one"))
+        answer = client.next()
+        assert isinstance(answer, Failure)
+        assert answer.code == code
+
+
 def test_a_cancel_ends_all_lines_of_a_request() -> None:
     with server() as client:
         client.greet()

@@ -32,6 +32,7 @@ LOAD_FAULTS: dict[str, Exception] = {
     "no-checkpoint": FileNotFoundError("There is no checkpoint in /nowhere: give --checkpoint a folder with one."),
     "bad-checkpoint": ValueError("The checkpoint is damaged: its SHA-256 differs; download it again."),
     "load-bug": ZeroDivisionError("division by zero"),
+    "no-memory": OSError(12, "Cannot allocate memory"),
 }
 
 
