@@ -94,8 +94,9 @@ def add(
     if start is None:
         start = end_of(scene, before) + PAUSE_SECONDS * fps_of(scene) if before is not None else scene.frame_current
     line = lines.add()
-    line.line_id, line.text, line.character = uuid.uuid4().hex, text, character
+    line.text, line.character = text, character
     line.start, line.duration = round(start), duration
+    line.line_id = uuid.uuid4().hex
     lines.move(len(lines) - 1, place)
     settings.active_line = place
     add_character(scene, character)

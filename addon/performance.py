@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -17,10 +17,11 @@ import bpy
 
 from cteg_core.dialogue import DialogueLine
 
-from . import history, jobs, lines, preferences, readings
+from . import history, jobs, lines, notices, preferences, readings
 from .errors import CtegError
 from .jobs import Job, JobProgress, JobState
-from .line_bake import bake_line
+from .line_bake import bake_line_steps
+from .notices import Outcome, outcome
 from .redraw import redraw_sidebars
 
 _TICK_SECONDS: Final = 0.1
@@ -28,6 +29,7 @@ _BUSY_SECONDS: Final = 0.01
 """Between ticks while takes wait to be baked."""
 _PIECE_SECONDS: Final = 0.02
 """After so long in one tick the rest waits for the next: the interface has its turn."""
+_MOST_TRIES: Final = 3
 _EXCERPT_LETTERS: Final = 40
 
 
@@ -37,14 +39,6 @@ class LineState(Enum):
     WAITING = "Waiting"
     RUNNING = "Performing"
     BAKING = "Baking"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of the last thing that the user asked for: sentences to show beside the button."""
-
-    sentences: tuple[str, ...]
-    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,12 +94,23 @@ class _Order:
 
 
 @dataclass
+class _Applying:
+    """A take that is being baked, step by step."""
+
+    wish: Wish
+    take_id: str
+    steps: Generator[None, None, None]
+
+
+@dataclass
 class _Queue:
     """Everything since the queue was last empty."""
 
     orders: list[_Order] = field(default_factory=list)
     to_apply: deque[tuple[Wish, str]] = field(default_factory=deque)
+    applying: _Applying | None = None
     applied: list[tuple[Wish, str]] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
     done: int = 0
     takes: int = 0
     said: list[str] = field(default_factory=list)
@@ -113,18 +118,12 @@ class _Queue:
 
 
 _queue: _Queue | None = None
-_outcome: Outcome | None = None
 _failed: dict[str, str] = {}
 
 
 def is_running() -> bool:
     """Return whether something is being generated or baked."""
     return _queue is not None
-
-
-def outcome() -> Outcome | None:
-    """Return what came of the last queue."""
-    return _outcome
 
 
 def progress() -> JobProgress | None:
@@ -160,7 +159,8 @@ def state_of(line_id: str) -> tuple[LineState, float] | None:
                 frames, expected = order.job.frames_of(index)
                 state = LineState.RUNNING if frames else LineState.WAITING
                 return state, min(0.99, frames / expected)
-    if any(wish.line_id == line_id for wish, _ in _queue.to_apply):
+    applying = [_queue.applying.wish] if _queue.applying is not None else []
+    if any(wish.line_id == line_id for wish in (*applying, *(wish for wish, _ in _queue.to_apply))):
         return LineState.BAKING, 1.0
     return None
 
@@ -191,13 +191,14 @@ def wish_for(scene: bpy.types.Scene, line: lines.Line, *, near: history.Take | N
 
 def start(wishes: Sequence[Wish]) -> None:
     """Add lines to the queue; the sidecar starts with the first one. Raises CtegError where it cannot be."""
-    global _queue, _outcome
+    global _queue
     client = jobs.shared_client(preferences.sidecar_command_line())
     job = jobs.start_generate(client, [wish.request for wish in wishes], [wish.takes for wish in wishes])
     for wish in wishes:
         _failed.pop(wish.line_id, None)
     if _queue is None:
-        _queue, _outcome = _Queue(), None
+        _queue = _Queue()
+        notices.clear()
     _queue.orders.append(_Order(tuple(wishes), job))
 
 
@@ -219,20 +220,21 @@ def finish(on_progress: Callable[[JobProgress], None] | None = None) -> Outcome:
         if on_progress is not None and now is not None and now != shown:
             on_progress(now)
             shown = now
-    if _outcome is not None and _outcome.failed:
-        raise CtegError(_outcome.sentences[0])
-    return _outcome or Outcome(())
+    said = outcome() or Outcome(())
+    if said.failed:
+        raise CtegError(said.sentences[0])
+    return said
 
 
 def conclude(result: Outcome) -> None:
     """End what is running, and keep what there is to say about it."""
-    global _queue, _outcome
+    global _queue
     queue, _queue = _queue, None
     if queue is not None:
+        _put_back(queue)
         for order in queue.orders:
             order.job.cancel()
-    _outcome = result
-    redraw_sidebars()
+    notices.show(result)
 
 
 def cancel() -> None:
@@ -249,12 +251,17 @@ def cancel() -> None:
 
 def forget() -> None:
     """Give everything up: another file is being opened, or the add-on is being switched off."""
-    global _outcome
     conclude(Outcome(()))
-    _outcome = None
+    notices.clear()
     _failed.clear()
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
+
+
+def undo_begins() -> None:
+    """Let go of what is half baked: undo and redo replace all that it holds."""
+    if _queue is not None:
+        _put_back(_queue)
 
 
 def undone() -> None:
@@ -279,7 +286,7 @@ def tick() -> float | None:
         conclude(Outcome((said,), failed=True))
         if not isinstance(error, CtegError):
             raise
-    return _BUSY_SECONDS if _queue is None or _queue.to_apply else _TICK_SECONDS
+    return _BUSY_SECONDS if _queue is None or _bakes(_queue) else _TICK_SECONDS
 
 
 def _step(wait: float = 0.0) -> None:
@@ -287,15 +294,14 @@ def _step(wait: float = 0.0) -> None:
     if queue is None:
         return
     for order in queue.orders:
-        order.job.tick(0.0 if queue.to_apply else wait)
+        order.job.tick(0.0 if _bakes(queue) else wait)
         _take_in(queue, order)
     end = time.monotonic() + _PIECE_SECONDS
-    while queue.to_apply:
-        wish, take_id = queue.to_apply.popleft()
-        _apply(queue, wish, take_id)
+    while _bakes(queue):
+        _apply_some(queue)
         if time.monotonic() >= end:
             break
-    if not queue.to_apply and not any(_runs(order) for order in queue.orders):
+    if not _bakes(queue) and not any(_runs(order) for order in queue.orders):
         _end(queue)
 
 
@@ -322,7 +328,40 @@ def _own_words(error: jobs.JobError) -> str:
     return str(error).partition("”: ")[2] or str(error)
 
 
-def _apply(queue: _Queue, wish: Wish, take_id: str) -> None:
+def _bakes(queue: _Queue) -> bool:
+    return bool(queue.to_apply) or queue.applying is not None
+
+
+def _apply_some(queue: _Queue) -> None:
+    """Do the next small step of choosing and baking."""
+    if queue.applying is None:
+        wish, take_id = queue.to_apply.popleft()
+        queue.applying = _Applying(wish, take_id, _apply(queue, wish, take_id))
+    applying = queue.applying
+    try:
+        next(applying.steps)
+    except StopIteration:
+        queue.applying = None
+    except ReferenceError:
+        # What it was being baked on is gone: found anew, it is there under another address, or says so.
+        queue.applying = None
+        queue.tries[applying.take_id] = queue.tries.get(applying.take_id, 0) + 1
+        if queue.tries[applying.take_id] > _MOST_TRIES:
+            raise
+        queue.to_apply.appendleft((applying.wish, applying.take_id))
+    except BaseException:
+        queue.applying = None
+        raise
+
+
+def _put_back(queue: _Queue) -> None:
+    applying, queue.applying = queue.applying, None
+    if applying is not None:
+        applying.steps.close()
+        queue.to_apply.appendleft((applying.wish, applying.take_id))
+
+
+def _apply(queue: _Queue, wish: Wish, take_id: str) -> Generator[None, None, None]:
     scene = wish.scene.scene()
     found = lines.find(wish.line_id, scene) if scene is not None else None
     if scene is None or found is None:
@@ -330,16 +369,14 @@ def _apply(queue: _Queue, wish: Wish, take_id: str) -> None:
         return
     line = found[1]
     line.chosen_take = take_id
+    if wish.bake:
+        try:
+            head = wish.head.thing() if wish.head is not None else None
+            baked = yield from bake_line_steps(scene, line, head=head)
+            queue.said += [note for note in baked.notes if note not in queue.said]
+        except CtegError as error:
+            queue.failed[wish.line_id] = _failed[wish.line_id] = f"{error} Its takes are kept; press Bake then."
     queue.applied.append((wish, take_id))
-    if not wish.bake:
-        return
-    try:
-        head = wish.head.thing() if wish.head is not None else None
-        for note in bake_line(scene, line, head=head).notes:
-            if note not in queue.said:
-                queue.said.append(note)
-    except CtegError as error:
-        queue.failed[wish.line_id] = _failed[wish.line_id] = f"{error} Its takes are kept; press Bake then."
 
 
 def _end(queue: _Queue) -> None:

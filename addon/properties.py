@@ -86,6 +86,12 @@ def _factor(name: str, description: str, most: float, default: float = 1.0) -> A
     )
 
 
+def _on_start(line: Any, _: bpy.types.Context) -> None:
+    from . import line_bake
+
+    line_bake.follow_start(line)
+
+
 class CTEG_line(bpy.types.PropertyGroup):
     """A line of dialogue and how it is to be performed.
 
@@ -102,7 +108,12 @@ class CTEG_line(bpy.types.PropertyGroup):
         maxlen=MAX_CHARACTER_NAME,
     )
     start: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Start", description="Frame that the line starts at", default=1.0, step=100, precision=1
+        name="Start",
+        description="Frame that the line starts at; what was baked of it moves along",
+        default=1.0,
+        step=100,
+        precision=1,
+        update=_on_start,
     )
     duration: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Duration",

@@ -16,6 +16,7 @@ from . import (
     panels,
     performance,
     preferences,
+    preview,
     properties,
     readings,
     sidecar_log,
@@ -41,6 +42,7 @@ def register() -> None:
     for handlers, handler in _handlers():
         handlers.append(handler)
     _command = bpy.utils.register_cli_command(command.NAME, command.main)
+    preview.register()
     history.forget()
     if hasattr(bpy.data, "scenes"):
         # Switched on while a file is open; at Blender's start there is none yet.
@@ -55,6 +57,7 @@ def unregister() -> None:
     for handlers, handler in _handlers():
         handlers.remove(handler)
     _give_up()
+    preview.unregister()
     history.write()
     history.forget()
     jobs.close_shared_client()
@@ -69,6 +72,8 @@ def _handlers() -> tuple[tuple[list[Any], Any], ...]:
         (handlers.load_pre, _give_up),
         (handlers.load_post, _take_in_file),
         (handlers.save_pre, _write_history),
+        (handlers.undo_pre, _undo_begins),
+        (handlers.redo_pre, _undo_begins),
         (handlers.undo_post, _undone),
         (handlers.redo_post, _undone),
     )
@@ -90,6 +95,11 @@ def _take_in_file(*_: object) -> None:
 @persistent  # type: ignore[untyped-decorator]
 def _write_history(*_: object) -> None:
     history.write()
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _undo_begins(*_: object) -> None:
+    performance.undo_begins()
 
 
 @persistent  # type: ignore[untyped-decorator]

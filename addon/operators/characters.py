@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from .. import api
+from ..actions import is_ours
 from ..characters import needs_override
 from ..rig import active_rig
 
@@ -88,7 +89,7 @@ class CTEG_OT_import_livelink(_OnCsvFile):
 
     def execute(self, context):  # type: ignore[no-untyped-def]
         try:
-            take = api.import_livelink(self.filepath, to_nla=context.scene.cteg.to_nla)
+            take = api.import_livelink(self.filepath, to_nla=context.scene.cteg.bake.to_nla)
         except api.CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -99,7 +100,7 @@ class CTEG_OT_import_livelink(_OnCsvFile):
 
 
 class CTEG_OT_export_livelink(_OnCsvFile):
-    """Write the take that the active head plays as a Live Link Face CSV, for other engines"""
+    """Write the take that the active head plays at the current frame as a Live Link Face CSV, for other engines"""
 
     bl_idname = "cteg.export_livelink"
     bl_label = "Export Live Link CSV"
@@ -116,7 +117,7 @@ class CTEG_OT_export_livelink(_OnCsvFile):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if _playing(context) is None:
-            cls.poll_message_set("The active head plays no take of CTEG")
+            cls.poll_message_set("The active head plays no take of CTEG: bake one first")
             return False
         return True
 
@@ -136,7 +137,15 @@ class CTEG_OT_export_livelink(_OnCsvFile):
 
 
 def _playing(context: bpy.types.Context) -> bpy.types.Action | None:
-    """Return the active Action of the active head's keys."""
+    """Return what the active head's keys play: the active Action, else the top strip of ours at the current frame."""
     rig = active_rig(context)
     keys = rig.mesh.data.shape_keys if rig is not None else None
-    return keys.animation_data.action if keys is not None and keys.animation_data is not None else None
+    animation = keys.animation_data if keys is not None else None
+    if animation is None or animation.action is not None:
+        return animation.action if animation is not None else None
+    frame = context.scene.frame_current
+    strips = [strip for track in animation.nla_tracks if not track.mute for strip in track.strips]
+    ours = [strip for strip in strips if strip.action is not None and is_ours(strip.action)]
+    here = [strip for strip in ours if strip.frame_start <= frame <= strip.frame_end]
+    playing = here or ours
+    return playing[-1].action if playing else None

@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from .. import history, lines, performance, take_preview
+from .. import history, lines, performance, preview, take_preview
 from ..errors import CtegError
 from .generate import perform
 
@@ -93,8 +93,8 @@ class CTEG_OT_take_discard(_OnTake):
         except CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if take_preview.is_shown(take.take_id):
-            take_preview.stop()
+        if preview.is_shown(take.take_id):
+            preview.stop()
         lines.discard_take(line, take.take_id)
         return {"FINISHED"}
 

@@ -6,7 +6,7 @@ import bpy
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 
-from .. import history, lines, performance, presets, properties, readings, take_preview
+from .. import history, lines, performance, presets, preview, properties, readings
 from ..operators import (
     CTEG_OT_cancel,
     CTEG_OT_emotion_override,
@@ -176,7 +176,7 @@ def _draw_takes(layout: Any, context: bpy.types.Context, line: Any) -> None:
     for number, take in enumerate(takes, 1):
         row = column.row(align=True)
         is_chosen = chosen is not None and take.take_id == chosen.take_id
-        _take_button(row, CTEG_OT_take_preview, take, "PAUSE" if take_preview.is_shown(take.take_id) else "PLAY")
+        _take_button(row, CTEG_OT_take_preview, take, "PAUSE" if preview.is_shown(take.take_id) else "PLAY")
         clip = take.clip
         strongest = f" · {clip.emotion.strongest(1)[0][0]}" if clip.emotion is not None else ""
         button = row.operator(

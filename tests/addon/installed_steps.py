@@ -27,7 +27,7 @@ def versions() -> dict[str, Any]:
 
     return {
         "enabled": MODULE in bpy.context.preferences.addons,
-        "complete": hasattr(bpy.types, "CTEG_PT_line"),
+        "complete": hasattr(bpy.types, "CTEG_PT_dialogue"),
         "core": cteg_core.__version__,
         "files": [cteg_core.__file__, flame_rig.__file__],
     }

@@ -6,9 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import MagicMock
 
 import bpy
 import numpy as np
@@ -16,13 +13,10 @@ import pytest
 
 import addon
 import cteg_core
-from addon import api, command, jobs, panels, performance, restart
-from addon.operators import CTEG_OT_cancel
-from addon.operators.generate import why_not
+from addon import api, command, jobs, restart
 from addon.rig import build_rig, find_rig
 from flame_rig.flame_model import rotation_matrices
-from tests.addon.arkit_character import three_meshes
-from tests.addon.fake_sidecar import FRAMES, clip_for
+from tests.addon.fake_sidecar import clip_for
 from tests.addon.heads import bone_matrix, talking_box
 
 FAKE = shlex.join([sys.executable, str(Path(__file__).with_name("fake_sidecar.py"))])
@@ -56,10 +50,10 @@ class TestRegistration:
         for _ in range(2):
             addon.register()
             assert bpy.ops.cteg.generate.get_rna_type().name == "Generate"
-            assert bpy.context.scene.cteg.takes == 1
+            assert not bpy.context.scene.cteg.lines
             addon.unregister()
             assert not hasattr(bpy.types.Scene, "cteg")
-            assert not hasattr(bpy.types, "CTEG_PT_line")
+            assert not hasattr(bpy.types, "CTEG_PT_dialogue")
 
     def test_a_core_of_another_version_asks_for_a_restart_and_nothing_else(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -70,7 +64,7 @@ class TestRegistration:
         addon.register()
         assert "version 9.9.9+hfeed of its core" in capsys.readouterr().err
         assert hasattr(bpy.types, "CTEG_PT_restart")
-        assert not hasattr(bpy.types, "CTEG_PT_line")
+        assert not hasattr(bpy.types, "CTEG_PT_dialogue")
         addon.unregister()
         assert not hasattr(bpy.types, "CTEG_PT_restart")
 
@@ -122,190 +116,6 @@ class TestOperators:
         assert rig is not None
         assert rig.space == "cteg-head-1"
         assert {"left_eye", "right_eye"} <= set(rig.armature.pose.bones.keys())
-
-    def test_generate_bakes_on_the_active_head_from_the_current_frame(self, sidecar: None) -> None:
-        rig = build_rig(talking_box())
-        scene = bpy.context.scene
-        scene.cteg.text, scene.cteg.seed = "Hello", 7
-        scene.frame_current = 30
-        assert bpy.ops.cteg.generate() == {"FINISHED"}
-        assert np.abs(jaw_at(rig, 30 + 5) - jaw_of("Hello", 7, 5)).max() < 1e-6
-        said = performance.outcome()
-        assert said is not None
-        assert not said.failed
-        assert f"Frames 30 to {30 + FRAMES - 1}" in said.sentences[0]
-
-    def test_a_failure_is_said_and_kept_for_the_panel(self, sidecar: None) -> None:
-        build_rig(talking_box())
-        bpy.context.scene.cteg.text = "fail"
-        with pytest.raises(RuntimeError, match="cannot be performed; write another"):
-            bpy.ops.cteg.generate()
-        said = performance.outcome()
-        assert said is not None
-        assert said.failed
-        assert "cannot be performed; write another" in said.sentences[0]
-
-    def test_generate_says_why_it_cannot_be_pressed(self) -> None:
-        assert "There is no head" in str(why_not(bpy.context))
-        assert not bpy.ops.cteg.generate.poll()
-        build_rig(talking_box())
-        assert "Write what the character says" in str(why_not(bpy.context))
-        bpy.context.scene.cteg.text = "Hello"
-        assert why_not(bpy.context) is None
-        assert bpy.ops.cteg.generate.poll()
-        assert not bpy.ops.cteg.cancel.poll()
-
-
-@pytest.mark.usefixtures("registered", "sidecar")
-class TestPerformanceInTheInterface:
-    """What the timer does, ticked by hand: timers never fire here."""
-
-    def start(self, text: str = "Hello") -> api.Rig:
-        rig = build_rig(talking_box())
-        performance.follow(
-            performance.Performance(
-                job=api.start_job(text, seed=2, takes=2),
-                text=text,
-                head_name=rig.name,
-                scene_name=bpy.context.scene.name,
-                start_frame=4,
-                to_nla=False,
-            )
-        )
-        return rig
-
-    def run_to_end(self) -> performance.Outcome:
-        while performance.tick() is not None:
-            pass
-        said = performance.outcome()
-        assert said is not None
-        return said
-
-    def test_ticking_to_the_end_bakes(self) -> None:
-        rig = self.start()
-        assert "being performed" in str(why_not(bpy.context))
-        assert CTEG_OT_cancel.poll(bpy.context)
-        said = self.run_to_end()
-        assert not said.failed
-        assert "1 more takes are kept" in said.sentences[0]
-        assert np.abs(jaw_at(rig, 4 + 5) - jaw_of("Hello", 2, 5)).max() < 1e-6
-        assert performance.current() is None
-
-    def test_the_head_is_found_again_after_everything_was_reloaded(self, tmp_path: Path) -> None:
-        self.start()
-        running = performance.current()
-        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
-        # Opening a file gives the job up; undo brings back other data-blocks without asking.
-        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-        assert running is not None
-        assert performance.current() is None
-        performance.follow(
-            performance.Performance(api.start_job("Hello"), "Hello", running.head_name, running.scene_name, 1, False)
-        )
-        assert not self.run_to_end().failed
-
-    def test_a_head_that_went_away_is_a_sentence(self) -> None:
-        rig = self.start()
-        bpy.data.objects.remove(rig.mesh)
-        said = self.run_to_end()
-        assert said.failed
-        assert "“CTEG Head” was renamed or deleted" in said.sentences[0]
-
-    def test_a_line_that_fails_is_a_sentence(self) -> None:
-        self.start("fail")
-        said = self.run_to_end()
-        assert said.failed
-        assert "write another" in said.sentences[0]
-
-    def test_cancel_leaves_no_trace(self) -> None:
-        self.start()
-        assert bpy.ops.cteg.cancel() == {"FINISHED"}
-        assert performance.tick() is None
-        assert not bpy.data.actions
-        said = performance.outcome()
-        assert said is not None
-        assert said.sentences == ("Cancelled.",)
-
-    def test_the_panel_draws_in_every_state(self) -> None:
-        rig = self.start()
-        drawn = draw()
-        assert ("operator", "cteg.cancel") in drawn
-        assert ("operator", "cteg.generate") not in drawn
-        bpy.data.objects.remove(rig.mesh)
-        self.run_to_end()
-        drawn = draw()
-        assert ("operator", "cteg.generate") in drawn
-        said = " ".join(text for kind, text in drawn if kind == "label")
-        assert "was renamed or deleted while its line was generated" in said
-
-
-def draw(panel: Any = panels.CTEG_PT_line) -> list[tuple[str, str]]:
-    """What a panel draws, on a layout that writes it down."""
-    drawn: list[tuple[str, str]] = []
-
-    class Layout:
-        alert = False
-
-        def row(self, **_: Any) -> Layout:
-            return self
-
-        column = row
-
-        def prop(self, data: Any, name: str, **_: Any) -> None:
-            assert hasattr(data, name)
-            drawn.append(("prop", name))
-
-        def operator(self, name: str, **_: Any) -> None:
-            drawn.append(("operator", name))
-
-        def label(self, text: str, icon: str) -> None:
-            drawn.append(("label", text))
-
-        def progress(self, factor: float, text: str) -> None:
-            drawn.append(("progress", text))
-
-    # Without a window the interface has no scale.
-    preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
-    context = SimpleNamespace(
-        scene=bpy.context.scene,
-        view_layer=bpy.context.view_layer,
-        region=SimpleNamespace(width=300),
-        preferences=preferences,
-    )
-    panel.draw(SimpleNamespace(layout=Layout()), context)
-    return drawn
-
-
-@pytest.mark.usefixtures("registered")
-def test_the_head_panel_says_which_model_the_active_head_is() -> None:
-    actions = {("operator", f"cteg.{name}") for name in ("add_flame_head", "fit_bones", "bake_correctives")}
-    nothing = draw(panels.CTEG_PT_head)
-    assert actions <= set(nothing)
-    assert not [text for kind, text in nothing if kind == "label"]
-    build_rig(talking_box(), "Anna")
-    drawn = draw(panels.CTEG_PT_head)
-    assert actions <= set(drawn)
-    assert ("label", "Anna: box") in drawn
-
-
-@pytest.mark.usefixtures("registered")
-def test_what_is_for_heads_of_ours_is_not_offered_for_characters() -> None:
-    api.register_character(three_meshes())
-    for operator in (bpy.ops.cteg.fit_bones, bpy.ops.cteg.bake_correctives, bpy.ops.cteg.restore_correctives):
-        assert not operator.poll()
-    assert bpy.ops.cteg.use_flame_file.poll()
-    assert ("label", "Head") in draw(panels.CTEG_PT_head)
-
-
-def test_a_long_sentence_does_not_push_the_rest_of_the_panel_away() -> None:
-    column = MagicMock()
-    context = MagicMock()
-    context.region.width, context.preferences.system.ui_scale = 300, 1.0
-    panels.draw_sentences(column, context, ["word " * 500, "The end."], "INFO")
-    lines = [call.kwargs["text"] for call in column.label.call_args_list]
-    assert len(lines) == 7
-    assert lines[-2].endswith(" …")
-    assert lines[-1] == "The end."
 
 
 class TestCommand:

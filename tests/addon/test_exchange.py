@@ -12,7 +12,7 @@ import pytest
 
 import addon
 from addon import api
-from addon.character_panel import CTEG_PT_character
+from addon.panels.character import CTEG_PT_character
 from addon.rig import build_rig, find_rig
 from cteg_core.clip import ExpressionClip
 from flame_rig.character import with_key
@@ -128,10 +128,11 @@ class TestOperators:
         context = MagicMock(view_layer=bpy.context.view_layer, scene=bpy.context.scene)
         context.region.width, context.preferences.system.ui_scale = 800, 1.0
         CTEG_PT_character.draw(MagicMock(layout=layout), context)
-        texts = [call.kwargs["text"] for call in layout.box().column().label.call_args_list]
+        box = layout.box().column()
+        texts = [call.kwargs["text"] for call in box.label.call_args_list]
         assert "52 of the 52 ARKit shapes drive 60 keys." in texts
         assert "Not driven, because they mean no ARKit shape: Head: smirk." in texts
-        assert "cteg.make_animatable" not in [call.args[0] for call in layout.operator.call_args_list]
+        assert "cteg.make_animatable" not in [call.args[0] for call in box.operator.call_args_list]
 
     def test_make_animatable(self, tmp_path: Path) -> None:
         saved_character(tmp_path / "char.blend")

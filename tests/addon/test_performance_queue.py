@@ -325,7 +325,7 @@ class TestWhateverHappens:
         def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(performance, "bake_line", broken)
+        monkeypatch.setattr(performance, "bake_line_steps", broken)
         with pytest.raises(ZeroDivisionError):
             tick_to_end()
         assert not performance.is_running()
