@@ -19,6 +19,7 @@ from .history import Take
 from .jobs import JobProgress
 from .presets import FacePreset
 from .rig import Rig
+from .wishes import wish_for
 
 
 def add_character(name: str, rig: Rig | None = None, *, scene: bpy.types.Scene | None = None) -> None:
@@ -71,7 +72,7 @@ def perform_lines(
         Sentences about what came of it. A line that fails does not cost the others: they are done when it raises.
     """
     chosen = lines_of() if some_lines is None else list(some_lines)
-    performance.start([performance.wish_for(line.id_data, line) for line in chosen])
+    performance.start([wish_for(line.id_data, line) for line in chosen])
     return performance.finish(on_progress).sentences
 
 
@@ -79,7 +80,7 @@ def more_like(take: Take, *, on_progress: Callable[[JobProgress], None] | None =
     """Make takes near one (as near as the scene's ``likeness``, as many as the line's ``takes``), and return them."""
     scene, line = _line_of(take)
     before = {each.take_id for each in history.takes_of(take.line_id)}
-    performance.start([performance.wish_for(scene, line, near=take)])
+    performance.start([wish_for(scene, line, near=take)])
     performance.finish(on_progress)
     return tuple(each for each in history.takes_of(take.line_id) if each.take_id not in before)
 

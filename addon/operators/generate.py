@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import bpy
 
-from .. import lines, performance
+from .. import lines, notices, performance
 from ..errors import CtegError
+from ..wishes import Wish, wish_for
 
 
 def why_not(context: bpy.types.Context) -> str | None:
@@ -40,7 +41,7 @@ def _why_not_line(context: bpy.types.Context, line: lines.Line) -> str | None:
     return None
 
 
-def perform(operator: bpy.types.Operator, wishes: Sequence[performance.Wish]):  # type: ignore[no-untyped-def]
+def perform(operator: bpy.types.Operator, wishes: Sequence[Wish]):  # type: ignore[no-untyped-def]
     """Start lines for an operator: in the interface they go on by themselves, elsewhere it waits for them."""
     try:
         performance.start(wishes)
@@ -50,9 +51,9 @@ def perform(operator: bpy.types.Operator, wishes: Sequence[performance.Wish]):  
         performance.finish()
     except CtegError as error:
         if not performance.is_running():
-            said = performance.outcome()
+            said = notices.outcome()
             if said is None or not said.failed:
-                performance.conclude(performance.Outcome((str(error),), failed=True))
+                performance.conclude(notices.Outcome((str(error),), failed=True))
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     return {"FINISHED"}
@@ -74,7 +75,7 @@ class CTEG_OT_generate(bpy.types.Operator):
     def execute(self, context):  # type: ignore[no-untyped-def]
         lines.lines_of(context.scene)
         try:
-            wishes = [performance.wish_for(context.scene, lines.active_line(context.scene))]
+            wishes = [wish_for(context.scene, lines.active_line(context.scene))]
         except CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -105,7 +106,7 @@ class CTEG_OT_generate_all(bpy.types.Operator):
         wishes, skipped = [], []
         for line in due or free:
             try:
-                wishes.append(performance.wish_for(scene, line))
+                wishes.append(wish_for(scene, line))
             except CtegError as error:
                 skipped.append(str(error))
         for sentence in skipped:

@@ -6,6 +6,7 @@ import bpy
 
 from .. import history, lines, performance, preview, take_preview
 from ..errors import CtegError
+from ..wishes import wish_for
 from .generate import perform
 
 
@@ -116,7 +117,7 @@ class CTEG_OT_take_more_like(_OnTake):
     def execute(self, context):  # type: ignore[no-untyped-def]
         try:
             line, take = self.take_of(context)
-            wishes = [performance.wish_for(context.scene, line, near=take)]
+            wishes = [wish_for(context.scene, line, near=take)]
         except CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

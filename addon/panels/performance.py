@@ -6,7 +6,7 @@ import bpy
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 
-from .. import history, lines, performance, presets, preview, properties, readings
+from .. import history, lines, notices, performance, presets, preview, properties, readings
 from ..operators import (
     CTEG_OT_cancel,
     CTEG_OT_emotion_override,
@@ -158,7 +158,7 @@ def _in_words(seconds: float) -> str:
 
 
 def _draw_outcome(layout: Any, context: bpy.types.Context) -> None:
-    outcome = performance.outcome()
+    outcome = notices.outcome()
     if outcome is None or not outcome.sentences:
         return
     column = layout.column(align=True)

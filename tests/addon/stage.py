@@ -9,8 +9,9 @@ from typing import Any
 
 import bpy
 
-from addon import lines, performance
+from addon import lines, notices, performance
 from addon.rig import Rig, build_rig
+from addon.wishes import wish_for
 from tests.addon.heads import talking_box
 
 FAKE = shlex.join([sys.executable, str(Path(__file__).with_name("fake_sidecar.py"))])
@@ -32,13 +33,13 @@ def add_line(text: str, character: str = "", **options: Any) -> Any:
 
 def order(*some_lines: Any) -> None:
     """Press Generate for lines, as the interface does: nothing is waited for."""
-    performance.start([performance.wish_for(bpy.context.scene, line) for line in some_lines])
+    performance.start([wish_for(bpy.context.scene, line) for line in some_lines])
 
 
-def tick_to_end() -> performance.Outcome:
+def tick_to_end() -> notices.Outcome:
     """Tick the queue by hand, as the timer would."""
     while performance.is_running():
         performance.tick()
-    said = performance.outcome()
+    said = notices.outcome()
     assert said is not None
     return said

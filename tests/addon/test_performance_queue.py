@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import addon
-from addon import api, history, jobs, lines, performance
+from addon import api, history, jobs, lines, notices, performance
 from addon.operators.generate import why_not, why_not_all
+from addon.wishes import wish_for
 from cteg_core.clip import Likeness
 from tests.addon.fake_sidecar import clip_for
 from tests.addon.heads import bone_matrix
@@ -66,7 +67,7 @@ class TestGenerate:
         assert lines.chosen_take(line).clip.seed == 7
         bpy.context.scene.frame_set(35)
         assert np.abs(bone_matrix(rig, "jaw") - api_jaw("Hello", 7, 5)).max() < 1e-6
-        assert performance.outcome() == performance.Outcome(("1 line performed, 2 takes, and baked.",))
+        assert notices.outcome() == notices.Outcome(("1 line performed, 2 takes, and baked.",))
 
     def test_several_lines_and_presses_queue(self) -> None:
         box()
@@ -111,7 +112,7 @@ class TestGenerate:
         assert bpy.ops.cteg.take_more_like(take_id=chosen) == {"FINISHED"}
         assert seeds(line_at(0)) == [4, 5, 6, 7]
         assert lines.chosen_take(line_at(0)).take_id == chosen
-        asked = performance.wish_for(bpy.context.scene, line_at(0), near=history.find(chosen)).request
+        asked = wish_for(bpy.context.scene, line_at(0), near=history.find(chosen)).request
         assert asked.controls.like == (Likeness(4, pytest.approx(0.6)),)
 
     def test_without_bake_when_done_nothing_is_animated(self) -> None:
@@ -144,7 +145,7 @@ class TestGenerate:
         add_line("Hello")
         with pytest.raises(RuntimeError, match="sidecar"):
             bpy.ops.cteg.generate()
-        said = performance.outcome()
+        said = notices.outcome()
         assert said is not None
         assert said.failed
         assert not performance.is_running()
@@ -200,7 +201,7 @@ class TestCancel:
         assert progress.frames_expected > 0
         assert bpy.ops.cteg.cancel() == {"FINISHED"}
         assert not performance.is_running()
-        assert performance.outcome() == performance.Outcome(("Cancelled.",))
+        assert notices.outcome() == notices.Outcome(("Cancelled.",))
         # A late result is dropped, and the next line is performed by the same sidecar.
         line_at(0).text = "next"
         order(line_at(0))
@@ -215,7 +216,7 @@ class TestCancel:
         order(line_at(1))
         tick_until(performance.LineState.RUNNING, line_at(1).line_id)
         performance.cancel()
-        assert performance.outcome().sentences == ("Cancelled. 1 line is done.",)
+        assert notices.outcome().sentences == ("Cancelled. 1 line is done.",)
         assert len(lines.takes_of(line_at(0))) == 1
         assert not lines.takes_of(line_at(1))
 
@@ -329,7 +330,7 @@ class TestWhateverHappens:
         with pytest.raises(ZeroDivisionError):
             tick_to_end()
         assert not performance.is_running()
-        said = performance.outcome()
+        said = notices.outcome()
         assert said is not None
         assert said.failed
         assert "Something in CTEG broke" in said.sentences[0]
