@@ -51,16 +51,9 @@ from .under_way import (
 )
 
 __all__ = [
-    "Deadlines",
-    "LinesUnderWay",
-    "ReadUnderWay",
-    "SidecarClient",
-    "SidecarError",
-    "SidecarState",
-    "TakesUnderWay",
-    "sidecar_command",
-    "split_command",
-]
+    "Deadlines", "LinesUnderWay", "ReadUnderWay", "SidecarClient", "SidecarError", "SidecarState", "TakesUnderWay",
+    "sidecar_command", "split_command",
+]  # fmt: skip
 
 _LINES_A_POLL: Final = 64
 _SECONDS_A_POLL: Final = 0.02
@@ -103,10 +96,10 @@ class SidecarClient:
         self._ending: list[ChildProcess] = []
         self._log_hint = ""
         self._ids = itertools.count(1)
-        self._greeting_id: MessageId = 0
+        self._greeting_id = 0
         self._unsent: list[SidecarRequest] = []
-        self._sent: dict[MessageId, SidecarRequest] = {}
-        self._given_up: dict[MessageId, float] = {}
+        self._sent: dict[int, SidecarRequest] = {}
+        self._given_up: dict[int, float] = {}
         self._last_heard = 0.0
         self._last_polled = 0.0
         self._silent_since: float | None = None
@@ -143,10 +136,15 @@ class SidecarClient:
         self._start_or_send()
         return under_way
 
-    def submit_read(self, texts: Sequence[str]) -> ReadUnderWay:
-        """Ask what emotion texts carry; answered before lines that were not sent yet."""
+    def submit_read(self, texts: Sequence[str], before: Sequence[str] = ()) -> ReadUnderWay:
+        """Ask what emotion texts carry; answered before lines that were not sent yet.
+
+        Args:
+            texts: what to read.
+            before: what was said just before each, as ``Controls.context`` has it; may be left out for all of them.
+        """
         self.poll()
-        under_way = ReadUnderWay(tuple(texts))
+        under_way = ReadUnderWay(tuple(texts), tuple(before))
         if not texts:
             under_way.emotions = ()
             return under_way
@@ -258,37 +256,42 @@ class SidecarClient:
         match message:
             case Notification(method, params) if method == PROGRESS:
                 progress = progress_from_params(params)
-                if (request := self._sent.get(progress.request_id)) is not None:
+                if (request := self._sent.get(_own(progress.request_id))) is not None:
                     request.progress(progress)
             case Result(answer_id, result):
-                self._receive_result(answer_id, result)
+                self._receive_result(_own(answer_id), result)
             case Failure(answer_id, code, sentence):
-                self._receive_failure(answer_id, self._error(sentence, code))
+                self._receive_failure(None if answer_id is None else _own(answer_id), self._error(sentence, code))
             case _:
                 pass  # Notifications of later versions.
 
-    def _receive_result(self, answer_id: MessageId, result: Mapping[str, object]) -> None:
+    def _receive_result(self, answer_id: int, result: Mapping[str, object]) -> None:
         if answer_id == self._greeting_id and self._state is SidecarState.STARTING:
             self._check_version(Versions.from_params(result))
         elif answer_id == self._greeting_id and self._state is SidecarState.LOADING:
             self.loaded = Loaded.from_params(result)
             self._state = SidecarState.READY
             self._send_unsent()
-        elif (request := self._sent.get(answer_id)) is not None:
-            request.result(result, self._error)
-            del self._sent[answer_id]
-            self._send_unsent()
         else:
-            self._given_up.pop(answer_id, None)
+            if (request := self._sent.get(answer_id)) is not None:
+                request.result(result, self._error)
+            self._has_ended(answer_id)
 
-    def _receive_failure(self, answer_id: MessageId | None, error: SidecarError) -> None:
+    def _receive_failure(self, answer_id: int | None, error: SidecarError) -> None:
         if answer_id is None or answer_id == self._greeting_id:
             self._break(str(error), code=error.code)
-        elif (request := self._sent.pop(answer_id, None)) is not None:
-            request.fail(error)
-            self._send_unsent()
         else:
-            self._given_up.pop(answer_id, None)
+            if (request := self._sent.get(answer_id)) is not None:
+                request.fail(error)
+            self._has_ended(answer_id)
+
+    def _has_ended(self, request_id: int) -> None:
+        self._sent.pop(request_id, None)
+        self._given_up.pop(request_id, None)
+        # The next one's turn has come only now, if it was given up.
+        deadline = time.monotonic() + self._deadlines.cancel
+        self._given_up = dict.fromkeys(self._given_up, deadline)
+        self._send_unsent()
 
     def _error(self, sentence: str, code: int) -> SidecarError:
         return SidecarError(sentence + (self._log_hint if code == ErrorCode.INTERNAL_ERROR else ""), code)
@@ -313,7 +316,10 @@ class SidecarClient:
             self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s.", self._again)
         elif self._sent and silence > self._deadlines.generate:
             self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped.", self._again)
-        elif any(now > deadline for deadline in self._given_up.values()) and not self._hand_on():
+        elif any(
+            now > deadline and not any(earlier < given_up for earlier in self._sent)
+            for given_up, deadline in self._given_up.items()
+        ) and not self._hand_on():
             self._break("The sidecar did not stop when a line was cancelled, and was ended.", self._again)
 
     def _excuse_absence(self) -> None:
@@ -385,3 +391,8 @@ class SidecarClient:
     @property
     def _again(self) -> str:
         return "Try again: the sidecar is started anew."
+
+
+def _own(answer_id: MessageId) -> int:
+    """Return an id as the client gives them out; another's is none of them."""
+    return answer_id if isinstance(answer_id, int) else 0

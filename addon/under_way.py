@@ -105,12 +105,14 @@ class ReadUnderWay:
 
     Attributes:
         texts: as they were given.
+        before: what was said just before each; or nothing for none of them.
         error: why they were not read, once that is so.
         cancelled: whether the caller gave them up.
         emotions: one for each text, once they are all there; None where a text is none that a line could have.
     """
 
     texts: tuple[str, ...]
+    before: tuple[str, ...] = ()
     error: SidecarError | None = None
     cancelled: bool = False
     emotions: tuple[EmotionRead | None, ...] | None = None
@@ -233,6 +235,7 @@ class ReadRequest:
     under_way: ReadUnderWay
     first: int
     texts: tuple[str, ...]
+    before: tuple[str, ...] = ()
     method: str = READ
 
     @property
@@ -252,7 +255,7 @@ class ReadRequest:
 
     def params(self) -> dict[str, Any]:
         """See :class:`SidecarRequest`."""
-        return TextsToRead(self.texts).to_params()
+        return TextsToRead(self.texts, self.before).to_params()
 
     def progress(self, progress: FramesProgress | TakeHeader) -> None:
         """See :class:`SidecarRequest`."""
@@ -294,19 +297,20 @@ def generate_requests(lines: Sequence[TakesUnderWay]) -> Iterator[GenerateReques
 def read_requests(under_way: ReadUnderWay) -> Iterator[ReadRequest]:
     """Yield requests that read all texts: as many in each as the protocol lets in."""
     texts: list[str] = []
+    before = under_way.before
     first, held_bytes = 0, 0
     for index, text in enumerate(under_way.texts):
         # Nothing that long can be a line's text, and it need not travel to be told so.
         texts.append(text if len(text) <= MAX_TEXT_CHARACTERS else "")
-        size = _bytes_of({"text": texts[-1]})
+        size = _bytes_of({"text": texts[-1], "before": before[index] if before else ""})
         if index > first and (
             index - first >= MAX_TEXTS or held_bytes + size > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES
         ):
-            yield ReadRequest(under_way, first, tuple(texts[first:index]))
+            yield ReadRequest(under_way, first, tuple(texts[first:index]), before[first:index])
             first, held_bytes = index, 0
         held_bytes += size
     if first < len(under_way.texts):
-        yield ReadRequest(under_way, first, tuple(texts[first:]))
+        yield ReadRequest(under_way, first, tuple(texts[first:]), before[first:])
 
 
 def _bytes_of(params: Mapping[str, Any]) -> int:

@@ -85,8 +85,8 @@ class Performer(Protocol):
 class EmotionReader(Protocol):
     """What a performer may do besides: read the emotion of texts. One that acts none has no such method."""
 
-    def read_emotion(self, texts: Sequence[str]) -> Sequence[EmotionRead]:
-        """Read the emotion of each text, of as many words as a part of a line has."""
+    def read_emotion(self, texts: Sequence[str], before: Sequence[str] | None = None) -> Sequence[EmotionRead]:
+        """Read the emotion of each text, of as many words as a part of a line has; ``before`` is each one's context."""
 
 
 def takes_of(line: DialogueLine, count: int) -> tuple[TakeRequest, ...]:

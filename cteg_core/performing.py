@@ -21,7 +21,7 @@ from cteg_core.performer import (
     TakeRequest,
     takes_of,
 )
-from cteg_core.protocol import FailedLine, TakesOfLines
+from cteg_core.protocol import FailedLine, TakesOfLines, TextsToRead
 
 READ_WORDS: Final = 22
 """Longer texts are read in parts, as they are performed in parts (``cteg_core.model.parts.MAX_PART_WORDS``)."""
@@ -106,19 +106,27 @@ class LinesPerformance:
 
 
 def read_texts(
-    reader: EmotionReader, texts: Sequence[str], cancelled: Callable[[], bool]
+    reader: EmotionReader, asked: TextsToRead, cancelled: Callable[[], bool]
 ) -> tuple[EmotionRead | None, ...]:
     """Read what each text says, a long one as the mean of its parts by their words; None where it is no line's text.
 
     Raises Cancelled when ``cancelled`` says so, which is asked between batches.
     """
-    parts = [_parts(text) for text in texts]
+    parts = [_parts(text) for text in asked.texts]
     flat = [part for of_text in parts for part in of_text]
+    # What was said before is before a text's first part only.
+    contexts = [
+        asked.before[index] if asked.before and rank == 0 else ""
+        for index, of_text in enumerate(parts)
+        for rank in range(len(of_text))
+    ]
     reads: list[EmotionRead] = []
     for first in range(0, len(flat), _TEXTS_A_BATCH):
         if cancelled():
             raise Cancelled
-        reads += reader.read_emotion(flat[first : first + _TEXTS_A_BATCH])
+        batch = slice(first, first + _TEXTS_A_BATCH)
+        known = any(contexts[batch])
+        reads += reader.read_emotion(flat[batch], contexts[batch]) if known else reader.read_emotion(flat[batch])
     ahead = iter(reads)
     return tuple(_mean(of_text, ahead) for of_text in parts)
 

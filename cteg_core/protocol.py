@@ -186,13 +186,19 @@ def failed_lines(result: Mapping[str, Any], count: int) -> tuple[FailedLine, ...
 
 @dataclass(frozen=True)
 class TextsToRead:
-    """Parameters of ``read``: 1 to ``MAX_TEXTS`` texts, each as long as a line may be."""
+    """Parameters of ``read``.
+
+    Attributes:
+        texts: 1 to ``MAX_TEXTS``, each as long as a line may be.
+        before: what was said just before each (``Controls.context``), or nothing for none of them.
+    """
 
     texts: tuple[str, ...]
+    before: tuple[str, ...] = ()
 
     def to_params(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"texts": list(self.texts)}
+        return {"texts": list(self.texts)} | ({"before": list(self.before)} if any(self.before) else {})
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TextsToRead:
@@ -200,7 +206,10 @@ class TextsToRead:
         texts = params.get("texts")
         if not is_texts(texts, MAX_TEXTS) or not texts:
             raise refusal("texts", f"a list of 1 to {MAX_TEXTS} texts")
-        return cls(tuple(texts))
+        before = params.get("before", [])
+        if not is_texts(before, len(texts)) or len(before) not in (0, len(texts)):
+            raise refusal("before", "a list of as many texts as are read")
+        return cls(tuple(texts), tuple(before))
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class Server:
                 ErrorCode.CHECKPOINT_UNUSABLE,
                 f"The checkpoint {performer.checkpoint_id} reads no emotion from text: choose another checkpoint.",
             )
-        return TextEmotions(read_texts(performer, asked.texts, call.is_cancelled)).to_params()
+        return TextEmotions(read_texts(performer, asked, call.is_cancelled)).to_params()
 
     def _loaded_performer(self) -> Performer:
         if self._performer is None:

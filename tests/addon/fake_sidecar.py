@@ -42,8 +42,9 @@ class NoddingPerformer:
     checkpoint_id = "fake"
     device = "cpu"
 
-    def read_emotion(self, texts: Sequence[str]) -> tuple[EmotionRead, ...]:
-        return tuple(fake_read(text) for text in texts)
+    def read_emotion(self, texts: Sequence[str], before: Sequence[str] | None = None) -> tuple[EmotionRead, ...]:
+        contexts = before or [""] * len(texts)
+        return tuple(fake_read(text + context) for text, context in zip(texts, contexts, strict=True))
 
     def perform(
         self, requests: Sequence[TakeRequest], cancelled: Callable[[], bool]

@@ -147,6 +147,14 @@ def test_texts_are_read_in_their_order(client: SidecarClient) -> None:
     ]  # fmt: skip
 
 
+def test_texts_are_read_with_what_was_said_before(client: SidecarClient) -> None:
+    read = client.submit_read(["Hm"] * 100, ["!" * (n % 5) for n in range(100)])
+    finish(client, read)
+    assert read.emotions is not None
+    joys = [dict(emotion.strongest(28))["joy"] for emotion in read.emotions if emotion]
+    assert joys == [n % 5 / 4 for n in range(100)]
+
+
 def test_nothing_to_read_is_read_at_once(client: SidecarClient) -> None:
     assert client.submit_read([]).emotions == ()
     assert client.pid is None

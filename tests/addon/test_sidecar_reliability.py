@@ -298,6 +298,36 @@ def test_a_pause_of_ours_is_no_silence_of_the_sidecars(client: SidecarClient) ->
         assert_recovers(impatient)
 
 
+def test_a_cancelled_request_that_waits_for_its_turn_is_not_taken_for_deaf() -> None:
+    with closing(SidecarClient(GOOD, Deadlines(hello=20, load=20, generate=20, cancel=0.4))) as client:
+        first = client.submit(DialogueLine("wait for good"))
+        until(lambda: first.frame_count > 0, lambda: client.poll(0.05))
+        pid = client.pid
+        second, read = client.submit(DialogueLine("never begun")), client.submit_read(["nor this"])
+        client.cancel(second)
+        client.cancel(read)
+        for _ in range(10):
+            client.poll(0.1)
+            time.sleep(0.1)
+        assert client.pid == pid
+        assert not first.is_over
+        client.cancel(first)
+        until(lambda: client.is_idle, lambda: client.poll(0.05))
+        assert client.pid == pid
+
+
+def test_a_deaf_sidecar_costs_nothing_of_what_waits_behind_it() -> None:
+    with closing(SidecarClient(GOOD, Deadlines(hello=20, load=20, generate=20, cancel=0.4))) as client:
+        deaf = client.submit(DialogueLine("hang and do not listen"))
+        until(lambda: deaf.frame_count > 0, lambda: client.poll(0.05))
+        pid = client.pid
+        client.cancel(deaf)
+        after = [client.submit(DialogueLine(f"line {n}")) for n in range(3)]
+        until(lambda: all(line.is_over for line in after), lambda: client.poll(0.05))
+        assert all(line.clips is not None for line in after)
+        assert client.pid != pid
+
+
 def test_cancelled_at_every_stage_nothing_arrives_any_more(client: SidecarClient) -> None:
     stages: list[Callable[[], bool]] = [
         lambda: client.state is SidecarState.STARTING,

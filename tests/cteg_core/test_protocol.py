@@ -346,6 +346,10 @@ def test_hostile_errors_of_lines_are_refused(errors: object) -> None:
 def test_emotions_of_texts_survive_the_wire() -> None:
     read = TextEmotions((ANGRY, None))
     assert TextEmotions.from_params(over_the_wire(read.to_params()), 2) == read
+    with_before = TextsToRead(("a", "b"), ("", "c"))
+    assert TextsToRead.from_params(over_the_wire(with_before.to_params())) == with_before
+    with pytest.raises(RpcError, match="'before'"):
+        TextsToRead.from_params({"texts": ["a", "b"], "before": ["c"]})
     assert TextsToRead.from_params(over_the_wire(TextsToRead(("é", "")).to_params())) == TextsToRead(("é", ""))
 
 

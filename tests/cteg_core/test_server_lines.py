@@ -191,6 +191,18 @@ def test_texts_are_read() -> None:
         assert mean.strongest(1)[0] == ("joy", pytest.approx((9 * 22 * 1.0 + 2 * 0.25) / 200))
 
 
+def test_a_text_is_read_with_what_was_said_before() -> None:
+    long = "Well. " * 40
+    with server() as client:
+        client.greet()
+        answer = client.ask(3, "read", TextsToRead(("Hm.", "Hm.", long), ("No!!", "", "No!!!!")).to_params())
+        assert isinstance(answer, Result)
+        reads = TextEmotions.from_params(answer.result, 3).emotions
+        joys = [dict(read.strongest(28))["joy"] for read in reads if read is not None]
+        # The long text is read in parts of 22, 22, 22 and 14: what was before is before the first only.
+        assert joys == [0.5, 0.0, pytest.approx(22 / 80)]
+
+
 def test_a_checkpoint_that_reads_no_emotion_says_so() -> None:
     class Silent:
         checkpoint_id = "silent-1"
