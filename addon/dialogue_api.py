@@ -122,7 +122,7 @@ def apply_preset(line: Any, name: str) -> None:
 
 def save_preset(line: Any, name: str) -> FacePreset:
     """Save a line's emotion, intensity and weights as a preset face of the user's."""
-    preset = presets.of_line(name, line)
+    preset = presets.of_line(name, line.id_data, line)
     presets.save(preset)
     return preset
 

@@ -312,6 +312,19 @@ def shared_client(preference: str = "") -> SidecarClient:
     return _client
 
 
+def warm_client() -> SidecarClient | None:
+    """Return the shared client where its sidecar has its model loaded; it is not started for this."""
+    return _client if _client is not None and _client.state is SidecarState.READY else None
+
+
+def poll_idle() -> bool:
+    """Let the shared client see to what was given up; return whether there is more to see to."""
+    if _client is None or _client.is_idle:
+        return False
+    _client.poll()
+    return not _client.is_idle
+
+
 def close_shared_client() -> None:
     """End the shared sidecar, if it runs, and the running jobs with it."""
     global _client

@@ -284,12 +284,28 @@ def discard_take(line: Line, take_id: str) -> None:
         line.chosen_take = left[-1].take_id if left else ""
 
 
-def emotion_read(line: Line) -> EmotionRead | None:
+def emotion_read(scene: bpy.types.Scene, line: Line) -> EmotionRead | None:
     """Return the emotion that was read from a line's text, by its chosen take or before; None where it was not yet."""
-    take = chosen_take(line)
-    if take is not None and take.clip.controls.emotion is None and take.clip.text == " ".join(line.text.split()):
-        return take.clip.emotion
-    return readings.of(line.text)
+    take, context = chosen_take(line), context_of(scene, line)
+    if take is not None:
+        controls = take.clip.controls
+        same = take.clip.text == " ".join(line.text.split()) and controls.context == context
+        if same and controls.emotion is None:
+            return take.clip.emotion
+    return readings.of(line.text, context)
+
+
+def read_active_soon(scene: bpy.types.Scene) -> None:
+    """Have the active line's emotion read, if a sidecar is warm, once nobody types any more."""
+    name = scene.name
+
+    def wanted() -> list[tuple[str, str]]:
+        there = bpy.data.scenes.get(name)
+        line = active_line(there) if there is not None else None
+        unread = line is not None and not line.emotion_override and there is not None
+        return [(line.text, context_of(there, line))] if unread and there is not None else []
+
+    readings.read_soon(wanted)
 
 
 def is_stale(scene: bpy.types.Scene, line: Line) -> bool:

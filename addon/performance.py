@@ -212,7 +212,10 @@ def tick() -> float | None:
     """Advance the queue; return the seconds until the next time, None when it is empty."""
     if _queue is None:
         # What was just performed is made ready for saving, so that saving takes no time.
-        return _BUSY_SECONDS if history.pack_some(_PIECE_SECONDS) else None
+        if history.pack_some(_PIECE_SECONDS):
+            return _BUSY_SECONDS
+        # A sidecar that does not heed a cancel is found out.
+        return _TICK_SECONDS if jobs.poll_idle() else None
     try:
         before = progress()
         _step()

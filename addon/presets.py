@@ -72,9 +72,9 @@ def apply(preset: FacePreset, line: lines.Line) -> None:
         setattr(line, name, getattr(preset, name))
 
 
-def of_line(name: str, line: lines.Line) -> FacePreset:
+def of_line(name: str, scene: bpy.types.Scene, line: lines.Line) -> FacePreset:
     """Return a line's settings as a preset; where it does not override the emotion, what its take was read to carry."""
-    emotion = lines.emotion_of(line) if line.emotion_override else lines.emotion_read(line)
+    emotion = lines.emotion_of(line) if line.emotion_override else lines.emotion_read(scene, line)
     values = emotion.probabilities if emotion is not None else (0.0,) * len(EMOTION_LABELS)
     shares = {label: round(value, 4) for label, value in zip(EMOTION_LABELS, values, strict=True) if value >= 0.0005}
     tone = (line.valence, line.arousal, line.dominance) if line.emotion_override and line.affect_override else None

@@ -86,6 +86,19 @@ def _factor(name: str, description: str, most: float, default: float = 1.0) -> A
     )
 
 
+def _on_text(line: Any, _: bpy.types.Context) -> None:
+    from . import lines
+
+    if line.line_id:
+        lines.read_active_soon(line.id_data)
+
+
+def _on_active(settings: Any, _: bpy.types.Context) -> None:
+    from . import lines
+
+    lines.read_active_soon(settings.id_data)
+
+
 def _on_start(line: Any, _: bpy.types.Context) -> None:
     from . import line_bake
 
@@ -100,7 +113,7 @@ class CTEG_line(bpy.types.PropertyGroup):
 
     line_id: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     text: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Text", description="What the character says"
+        name="Text", description="What the character says", update=_on_text
     )
     character: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Character",
@@ -259,7 +272,7 @@ class CTEG_scene_settings(bpy.types.PropertyGroup):
     characters: bpy.props.CollectionProperty(type=CTEG_character)  # type: ignore[valid-type]
     active_character: bpy.props.IntProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     lines: bpy.props.CollectionProperty(type=CTEG_line)  # type: ignore[valid-type]
-    active_line: bpy.props.IntProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    active_line: bpy.props.IntProperty(options={"HIDDEN"}, update=_on_active)  # type: ignore[valid-type]
     bake: bpy.props.PointerProperty(type=CTEG_bake_settings)  # type: ignore[valid-type]
     bake_when_done: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Bake When Done",

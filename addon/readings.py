@@ -1,7 +1,11 @@
-"""The emotions that were read from texts: kept in this module's memory, to be shown before a line is performed."""
+"""The emotions that were read from texts: kept in this module's memory, to be shown before a line is performed.
+
+A text is read with what was said before it, so both together are what a reading is kept under.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import bpy
@@ -16,32 +20,42 @@ from .under_way import ReadUnderWay
 
 _MOST: Final = 2000
 _TICK_SECONDS: Final = 0.1
-_reads: dict[str, EmotionRead] = {}
+_TYPING_SECONDS: Final = 0.5
+
+_reads: dict[tuple[str, str], EmotionRead] = {}
 _under_way: ReadUnderWay | None = None
+_asked: list[tuple[str, str]] = []
 _failure = ""
+_wanted: Callable[[], Sequence[tuple[str, str]]] | None = None
 
 
-def of(text: str) -> EmotionRead | None:
-    """Return what was read from a text; None where nothing was yet."""
-    return _reads.get(" ".join(text.split()))
+def of(text: str, before: str = "") -> EmotionRead | None:
+    """Return what was read from a text; None where nothing was yet.
+
+    Args:
+        before: what was said just before, as ``Controls.context`` has it.
+    """
+    return _reads.get((" ".join(text.split()), before))
 
 
 def remember(clip: ExpressionClip) -> None:
-    """Keep the emotion that a take's text was read to carry, where it was read from the text alone."""
+    """Keep the emotion that a take's text was read to carry, where it was read."""
     if clip.emotion is not None and clip.controls.emotion is None:
-        _keep(clip.text, clip.emotion)
+        _keep((clip.text, clip.controls.context), clip.emotion)
 
 
-def ask(texts: list[str]) -> None:
-    """Ask the sidecar to read texts that were not read yet; it starts if it must. Raises CtegError."""
+def ask(texts: Sequence[tuple[str, str]]) -> None:
+    """Ask the sidecar to read texts, each with what was said before it; it starts if it must. Raises CtegError."""
     global _under_way
-    unread = list(dict.fromkeys(tidy for text in texts if (tidy := " ".join(text.split())) and tidy not in _reads))
+    tidy = ((" ".join(text.split()), before) for text, before in texts)
+    unread = [each for each in dict.fromkeys(tidy) if each[0] and each not in _reads]
     if not unread:
         return
     client = jobs.shared_client(preferences.sidecar_command_line())
     if _under_way is not None:
         client.cancel(_under_way)
-    _under_way = client.submit_read(unread)
+    _asked[:] = unread
+    _under_way = client.submit_read([text for text, _ in unread], [before for _, before in unread])
     _failed("")
 
 
@@ -59,9 +73,9 @@ def tick(wait: float = 0.0) -> bool:
     if not _under_way.is_over:
         return True
     ended, _under_way = _under_way, None
-    for text, read in zip(ended.texts, ended.emotions or (), strict=False):
+    for asked, read in zip(_asked, ended.emotions or (), strict=False):
         if read is not None:
-            _keep(text, read)
+            _keep(asked, read)
     if ended.error is not None:
         raise CtegError(str(ended.error))
     return False
@@ -71,6 +85,36 @@ def follow() -> None:
     """Let a timer wait for what is being read."""
     if not bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.register(_on_timer, first_interval=_TICK_SECONDS)
+
+
+def read_soon(wanted: Callable[[], Sequence[tuple[str, str]]]) -> None:
+    """Read what ``wanted`` returns once nobody types any more, if a sidecar is warm: none is started for this."""
+    global _wanted
+    _wanted = wanted
+    if bpy.app.timers.is_registered(_after_typing):
+        bpy.app.timers.unregister(_after_typing)
+    bpy.app.timers.register(_after_typing, first_interval=_TYPING_SECONDS)
+
+
+def failure() -> str:
+    """Return why the last reading failed; empty where it did not."""
+    return _failure
+
+
+def forget() -> None:
+    """Stop waiting for what is being read."""
+    global _under_way, _wanted
+    _under_way, _wanted = None, None
+    _failed("")
+    for timer in (_on_timer, _after_typing):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
+
+
+def _after_typing() -> None:
+    if _wanted is not None and jobs.warm_client() is not None and jobs.running_job() is None:
+        ask(_wanted())
+        follow()
 
 
 def _on_timer() -> float | None:
@@ -83,26 +127,12 @@ def _on_timer() -> float | None:
     return _TICK_SECONDS if waits else None
 
 
-def failure() -> str:
-    """Return why the last reading failed; empty where it did not."""
-    return _failure
-
-
 def _failed(sentence: str) -> None:
     global _failure
     _failure = sentence
 
 
-def forget() -> None:
-    """Stop waiting for what is being read."""
-    global _under_way
-    _under_way = None
-    _failed("")
-    if bpy.app.timers.is_registered(_on_timer):
-        bpy.app.timers.unregister(_on_timer)
-
-
-def _keep(text: str, read: EmotionRead) -> None:
+def _keep(key: tuple[str, str], read: EmotionRead) -> None:
     while len(_reads) >= _MOST:
         _reads.pop(next(iter(_reads)))
-    _reads[text] = read
+    _reads[key] = read

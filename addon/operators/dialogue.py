@@ -146,7 +146,7 @@ class CTEG_OT_emotion_override(_OnLine):
 
     def execute(self, context):  # type: ignore[no-untyped-def]
         line = lines.active_line(context.scene)
-        read = lines.emotion_read(line)
+        read = lines.emotion_read(context.scene, line)
         if read is not None:
             lines.set_emotion(line, read)
         line.emotion_override = True
@@ -173,7 +173,7 @@ class CTEG_OT_emotion_read(bpy.types.Operator):
     def execute(self, context):  # type: ignore[no-untyped-def]
         line: Any = lines.active_line(context.scene)
         try:
-            readings.ask([line.text])
+            readings.ask([(line.text, lines.context_of(context.scene, line))])
             if bpy.app.background:
                 while readings.tick(0.05):
                     pass

@@ -48,7 +48,7 @@ class CTEG_OT_preset_save(_OnActiveLine):
 
     def execute(self, context):  # type: ignore[no-untyped-def]
         try:
-            preset = presets.of_line(self.name, lines.active_line(context.scene))
+            preset = presets.of_line(self.name, context.scene, lines.active_line(context.scene))
             presets.save(preset)
         except CtegError as error:
             self.report({"ERROR"}, str(error))

@@ -77,12 +77,14 @@ class CTEG_PT_emotion(Sidebar):
             _draw_tone(layout, line)
         else:
             layout.operator(CTEG_OT_emotion_override.bl_idname, icon="GREASEPENCIL")
-            read = lines.emotion_read(line)
+            read = lines.emotion_read(line.id_data, line)
             if read is None:
                 row = layout.row(align=True)
                 words = "Reading the text…" if readings.is_reading() else "Not read from the text yet."
                 row.label(text=words, icon="INFO")
                 row.operator(CTEG_OT_emotion_read.bl_idname, text="Read", icon="VIEWZOOM")
+                if readings.failure():
+                    draw_sentences(layout.column(align=True), context, (readings.failure(),), "ERROR")
             else:
                 _draw_read(layout, read, settings.show_all_emotions)
                 layout.prop(settings, "show_all_emotions")

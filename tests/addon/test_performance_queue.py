@@ -339,9 +339,9 @@ class TestWhateverHappens:
 
 def test_a_reading_shows_the_emotion_of_a_text_before_it_is_performed() -> None:
     add_line("Great!!!!")
-    assert lines.emotion_read(line_at(0)) is None
+    assert lines.emotion_read(bpy.context.scene, line_at(0)) is None
     assert bpy.ops.cteg.emotion_read() == {"FINISHED"}
-    read = lines.emotion_read(line_at(0))
+    read = lines.emotion_read(bpy.context.scene, line_at(0))
     assert read is not None
     assert bpy.ops.cteg.emotion_override() == {"FINISHED"}
     assert line_at(0).emotion_override

@@ -68,7 +68,7 @@ def test_no_name_leaves_the_folder_or_meets_another(name: str, tmp_path: Path) -
 def test_what_is_no_name_is_refused(name: str) -> None:
     add_line("Well.")
     with pytest.raises(CtegError, match="1 to 60 letters"):
-        presets.of_line(name, lines.active_line(bpy.context.scene))
+        presets.of_line(name, bpy.context.scene, lines.active_line(bpy.context.scene))
 
 
 GOOD = {"cteg": "face", "format": 1, "name": "A", "emotion": {"joy": 0.5}, "tone": None, "intensity": 1.0}
