@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import bpy
 import numpy as np
-from mathutils import Euler, Quaternion
 from numpy.typing import NDArray
 
 from cteg_core.clip import ExpressionClip
 from flame_rig.channels import Channels
 
 from . import compat, nla
+from .curves import Curve, curves_of, key_path, thinned
 from .errors import CtegError
 from .rig import Rig
+
+__all__ = [
+    "BakeError", "BakedTake", "Plan", "bake", "clip_of", "finished", "is_ours", "key_path", "mark", "planned",
+    "shift", "to_rest", "writing",
+]  # fmt: skip
 
 OWNER_MARK: Final = "cteg_owner"
 """Custom property of every Action that CTEG made; no other Action is ever changed or taken off a rig."""
@@ -24,9 +30,14 @@ OWNER: Final = "cteg"
 CLIP: Final = "cteg_clip"
 """Custom property with the clip's JSON, from which the take can be baked again."""
 RIG_NAME: Final = "cteg_rig"
+LINE: Final = "cteg_line"
+"""Custom property with the id of the line that the take is of, if it is of one."""
+TAKE: Final = "cteg_take"
+"""Custom property with the id of the take in the history."""
 
-_KEY_GROUP: Final = "Shape Keys"
-_SLIDER_TOLERANCE: Final = 1e-6
+_KEYS_A_STEP: Final = 50_000
+
+_Result = TypeVar("_Result")
 
 
 class BakeError(CtegError):
@@ -50,13 +61,20 @@ class BakedTake:
 
 
 @dataclass(frozen=True, eq=False)
-class _Curve:
-    """One F-curve to be: ``values`` is ``float64 [N]``, one per frame."""
+class Plan:
+    """What is going to be written where; nothing has been changed yet.
 
-    data_path: str
-    index: int
-    group: str
-    values: NDArray[np.float64]
+    Attributes:
+        rig: the head.
+        curves: per data-block that is animated, none of them empty.
+        sample_count: how many samples, one a frame.
+        notes: as in :class:`BakedTake`.
+    """
+
+    rig: Rig
+    curves: Mapping[compat.Animated, Sequence[Curve]]
+    sample_count: int
+    notes: tuple[str, ...]
 
 
 def bake(
@@ -84,26 +102,10 @@ def bake(
     Raises:
         BakeError: the rig plays an Action that is not ours, cannot be edited, or has none of the channels.
     """
-    notes: list[str] = []
-    curves: dict[compat.Animated, list[_Curve]] = _curves_of_keys(channels, rig, notes)
-    if rig.bones is not None:
-        curves[rig.bones] = list(_bone_curves(channels, rig.bones, notes))
-    elif channels.bone_names:
-        notes += _listed("The armature is gone, so the motion of these bones is lost", channels.bone_names)
-    owners = [owner for owner, wanted in curves.items() if wanted]
-    if not owners:
-        raise BakeError(" ".join([f"Nothing on the head “{rig.name}” can be animated.", *notes]))
-    for owner in owners:
-        _refuse_unless_free(owner, rig, to_nla)
-        notes += _hidden_strips(owner, curves[owner]) if to_nla else _hiding_strips(owner)
-    parts = compat.new_action_parts(name, owners)
-    frames = start_frame + np.arange(channels.sample_count)
-    for part in parts:
-        for curve in curves[part.owner]:
-            _fill(part.new_curve(curve.data_path, curve.index, curve.group), frames, curve.values)
-    take = BakedTake(compat.actions_of(parts), start_frame, int(frames[-1]), tuple(notes))
-    for action in take.actions:
-        _mark(action, take, rig, clip)
+    plan = planned(channels, rig, to_nla=to_nla)
+    parts = finished(writing(plan, name, start_frame))
+    take = BakedTake(compat.actions_of(parts), start_frame, start_frame + plan.sample_count - 1, plan.notes)
+    mark(take, rig, clip)
     for part in parts:
         if to_nla:
             nla.push_active(part.owner, is_ours)
@@ -111,6 +113,130 @@ def bake(
         else:
             compat.assign(part)
     return take
+
+
+def planned(channels: Channels, rig: Rig, *, to_nla: bool, tolerance: float = 0.0) -> Plan:
+    """Return what writing channels on a rig comes to.
+
+    Args:
+        channels: already at the scene's frame rate.
+        rig: the head that performs.
+        to_nla: whether it is to be a strip rather than the active Action.
+        tolerance: how far keys that are left out may move any value; 0 leaves out none.
+
+    Raises:
+        BakeError: the rig plays an Action that is not ours, cannot be edited, or has none of the channels.
+    """
+    curves, notes = curves_of(channels, rig)
+    if not curves:
+        raise BakeError(" ".join([f"Nothing on the head “{rig.name}” can be animated.", *notes]))
+    for owner in curves:
+        _refuse_unless_free(owner, rig, to_nla)
+        notes += _hidden_strips(owner, curves[owner]) if to_nla else _hiding_strips(owner)
+    thin = {owner: thinned(wanted, tolerance) for owner, wanted in curves.items()}
+    return Plan(rig, thin, channels.sample_count, tuple(notes))
+
+
+def writing(plan: Plan, name: str, start_frame: int) -> Generator[None, None, tuple[compat.ActionPart, ...]]:
+    """Write a plan into a new Action, some curves a step; returns its parts, which nothing plays yet.
+
+    The Action is kept in the file although nothing uses it. Given up before its end, none is left behind.
+    """
+    parts = compat.new_action_parts(name, list(plan.curves))
+    actions = compat.actions_of(parts)
+    frames = start_frame + np.arange(plan.sample_count)
+    written = 0
+    try:
+        for action in actions:
+            action.use_fake_user = True
+        for part in parts:
+            for curve in plan.curves[part.owner]:
+                samples = slice(None) if curve.samples is None else curve.samples
+                _fill(
+                    part.new_curve(curve.data_path, curve.index, curve.group), frames[samples], curve.values[samples]
+                )
+                written += len(frames) if curve.samples is None else len(curve.samples)
+                if written > _KEYS_A_STEP:
+                    written = 0
+                    yield
+    except BaseException:
+        for action in actions:
+            # Undo, or another file, may have taken it already.
+            with suppress(ReferenceError):
+                bpy.data.actions.remove(action)
+        raise
+    return parts
+
+
+def finished(work: Generator[Any, None, _Result]) -> _Result:
+    """Do all steps of a piece of work at once, and return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+
+def mark(take: BakedTake, rig: Rig, clip: ExpressionClip | None, more: Mapping[str, Any] | None = None) -> None:
+    """Mark a take's Actions as ours, and set the frames that they are played over; keep them in the file.
+
+    Args:
+        take: its Actions.
+        rig: who performs it.
+        clip: what it was baked from.
+        more: further custom properties.
+    """
+    for action in take.actions:
+        action[OWNER_MARK] = OWNER
+        action[RIG_NAME] = rig.name
+        if clip is not None:
+            action[CLIP] = clip.to_json()
+        for name, value in (more or {}).items():
+            action[name] = value
+        # Takes that no rig plays at the moment must survive saving.
+        action.use_fake_user = True
+        action.use_frame_range = True
+        action.frame_start, action.frame_end = take.frame_start, take.frame_end
+
+
+def shift(action: bpy.types.Action, frames: int) -> None:
+    """Move all keys of an Action of ours in time; raises BakeError for one that is not ours."""
+    if not is_ours(action):
+        raise BakeError(f"The action “{action.name}” is not one of CTEG's takes, and stays as it is.")
+    for curve in compat.all_curves(action):
+        points = curve.keyframe_points
+        coordinates = np.empty(2 * len(points), dtype=np.float32)
+        points.foreach_get("co", coordinates)
+        coordinates[::2] += frames
+        points.foreach_set("co", coordinates)
+        curve.update()
+    action.frame_start, action.frame_end = action.frame_start + frames, action.frame_end + frames
+
+
+def to_rest(owner: compat.Animated, data_paths: Iterable[str]) -> None:
+    """Set what a take has moved back to rest, as far as nothing animates it any more.
+
+    Blender leaves a property at the last value that it was animated to.
+    """
+    still = compat.all_animated_paths(owner) | compat.driven_paths(owner)
+    for path in set(data_paths) - still:
+        holder_path, _, name = path.rpartition(".")
+        # A key or bone may be gone by now.
+        with suppress(ValueError):
+            holder: Any = owner.path_resolve(holder_path)
+            if name == "value":
+                setattr(holder, name, 0.0)
+            else:
+                setattr(holder, name, _REST_ROTATIONS[name])
+    owner.update_tag()
+
+
+_REST_ROTATIONS: Final = {
+    "rotation_quaternion": (1.0, 0.0, 0.0, 0.0),
+    "rotation_axis_angle": (0.0, 0.0, 1.0, 0.0),
+    "rotation_euler": (0.0, 0.0, 0.0),
+}
 
 
 def is_ours(action: bpy.types.Action) -> bool:
@@ -131,115 +257,6 @@ def clip_of(action: bpy.types.Action) -> ExpressionClip | None:
         return ExpressionClip.from_json(str(text))
     except ValueError as error:
         raise BakeError(f"The clip stored with the action “{action.name}” cannot be read. {error}") from None
-
-
-def key_path(name: str) -> str:
-    """Return the data path of a shape key's value, from its ``Key`` data-block."""
-    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
-
-
-def _curves_of_keys(channels: Channels, rig: Rig, notes: list[str]) -> dict[compat.Animated, list[_Curve]]:
-    faults = _KeyFaults()
-    curves: dict[compat.Animated, list[_Curve]] = {}
-    for label, mesh in rig.meshes:
-        keys = rig.keys if mesh == rig.mesh else mesh.data.shape_keys
-        columns = [column for column, owner in enumerate(channels.key_meshes) if owner == label]
-        if keys is None:
-            faults.missing += [f"{label}/{channels.key_names[column]}" for column in columns]
-            continue
-        prefix = f"{label}/" if rig.others else ""
-        curves[keys] = list(_key_curves(channels, columns, keys, prefix, faults))
-        if mesh.show_only_shape_key:
-            notes.append(f"“{mesh.name}” shows one shape key alone (the pin beside its keys); the rest does not show.")
-    gone = sorted(set(channels.key_meshes) - {label for label, _ in rig.meshes})
-    notes += _listed("These meshes of the character are gone, so their motion is lost", gone)
-    notes += faults.sentences()
-    return curves
-
-
-@dataclass
-class _KeyFaults:
-    """Names of the keys whose motion is lost or will not show, gathered over all meshes."""
-
-    missing: list[str] = field(default_factory=list)
-    driven: list[str] = field(default_factory=list)
-    muted: list[str] = field(default_factory=list)
-    cut_off: list[str] = field(default_factory=list)
-
-    def sentences(self) -> list[str]:
-        return [
-            *_listed("These shape keys are missing from the head, so their motion is lost", self.missing),
-            *_listed("These shape keys have drivers and were left alone", self.driven),
-            *_listed("These shape keys are muted, so their motion does not show", self.muted),
-            *_listed("These shape keys leave the range of their sliders and are cut off there (frames)", self.cut_off),
-        ]
-
-
-def _key_curves(
-    channels: Channels, columns: Sequence[int], keys: bpy.types.Key, prefix: str, faults: _KeyFaults
-) -> Iterator[_Curve]:
-    driven = compat.driven_paths(keys)
-    for column in columns:
-        name = channels.key_names[column]
-        key, path, shown = keys.key_blocks.get(name), key_path(name), prefix + name
-        if key is None:
-            faults.missing.append(shown)
-        elif path in driven:
-            faults.driven.append(shown)
-        else:
-            values = channels.key_values[:, column]
-            beyond = (values < key.slider_min - _SLIDER_TOLERANCE) | (values > key.slider_max + _SLIDER_TOLERANCE)
-            count = int(beyond.sum()) + int(channels.clamped[column])
-            if count:
-                faults.cut_off.append(f"{shown} ({count})")
-            if key.mute:
-                faults.muted.append(shown)
-            yield _Curve(path, 0, _KEY_GROUP, values)
-
-
-def _bone_curves(channels: Channels, armature: bpy.types.Object, notes: list[str]) -> Iterator[_Curve]:
-    driven = compat.driven_paths(armature)
-    missing: list[str] = []
-    left_alone: list[str] = []
-    locked: list[str] = []
-    for column, name in enumerate(channels.bone_names):
-        bone = armature.pose.bones.get(name)
-        if bone is None:
-            missing.append(name)
-            continue
-        property_name, values = _rotation_values(bone.rotation_mode, channels.bone_quaternions[:, column])
-        path = f'pose.bones["{bpy.utils.escape_identifier(name)}"].{property_name}'
-        if path in driven:
-            left_alone.append(name)
-        elif any(bone.lock_rotation):
-            locked.append(name)
-        else:
-            for index in range(values.shape[1]):
-                yield _Curve(path, index, name, values[:, index])
-    notes += _listed("These bones are missing from the head, so their motion is lost", missing)
-    notes += _listed("The rotations of these bones have drivers and were left alone", left_alone)
-    notes += _listed("The rotations of these bones are locked and were left alone", locked)
-
-
-def _rotation_values(mode: str, rotations: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
-    """Return the property that a bone in rotation mode ``mode`` turns by, and its values ``[N, 3 or 4]``."""
-    if mode == "QUATERNION":
-        return "rotation_quaternion", rotations
-    if mode == "AXIS_ANGLE":
-        sine = np.linalg.norm(rotations[:, 1:], axis=1)
-        turned = sine[:, None] > 0.0
-        axis = np.where(turned, rotations[:, 1:] / np.where(turned, sine[:, None], 1.0), (0.0, 1.0, 0.0))
-        return "rotation_axis_angle", np.column_stack([2.0 * np.arctan2(sine, rotations[:, 0]), axis])
-    eulers: list[Euler] = []
-    order: Any = mode
-    for rotation in rotations:
-        # Near the last angles rather than within ±180 degrees, so that curves do not jump.
-        eulers.append(Quaternion(rotation).to_euler(order, *eulers[-1:]))
-    return "rotation_euler", np.array(eulers, dtype=np.float64)
-
-
-def _listed(sentence: str, names: Sequence[str]) -> list[str]:
-    return [f"{sentence}: {', '.join(names)}."] if names else []
 
 
 def _refuse_unless_free(owner: compat.Animated, rig: Rig, to_nla: bool) -> None:
@@ -275,7 +292,7 @@ def _hiding_strips(owner: compat.Animated) -> list[str]:
     return [f"The take plays over the strips that “{owner.name}” has in the NLA; add it to the NLA to see both."]
 
 
-def _hidden_strips(owner: compat.Animated, curves: Sequence[_Curve]) -> list[str]:
+def _hidden_strips(owner: compat.Animated, curves: Sequence[Curve]) -> list[str]:
     """Say so where an artist's active Action will play over the new strip."""
     action = owner.animation_data.action if owner.animation_data is not None else None
     if action is None or is_ours(action):
@@ -307,13 +324,3 @@ _KEYFRAME_KIND: Final[dict[str, int]] = {
 }
 """Straight between whole frames; the handles serve an artist who makes a curve smooth later."""
 
-
-def _mark(action: bpy.types.Action, take: BakedTake, rig: Rig, clip: ExpressionClip | None) -> None:
-    action[OWNER_MARK] = OWNER
-    action[RIG_NAME] = rig.name
-    if clip is not None:
-        action[CLIP] = clip.to_json()
-    # Takes that no rig plays at the moment must survive saving.
-    action.use_fake_user = True
-    action.use_frame_range = True
-    action.frame_start, action.frame_end = take.frame_start, take.frame_end

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import bpy
 
@@ -16,54 +15,92 @@ from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import DialogueLine, LineError
 from flame_rig.flame_file import FlameFile, FlameFileError, read_flame
 from flame_rig.flame_model import FlameModel
-from flame_rig.rig_map import Inputs
-from flame_rig.spaces import CTEG_HEAD_1, arkit_from_frames
+from flame_rig.shaping import Shaping
+from flame_rig.spaces import CTEG_HEAD_1
 
 from . import actions, corrective_bake, jobs, preferences, rig_identity, space_maps
-from .actions import BakedTake, BakeError, clip_of
+from .actions import BakedTake, clip_of
+from .baking import Placement, bake_take, move_line, remove_line, starts_of_lines, take_name
 from .characters import make_animatable, register_character, report_of, set_bones, set_rig_map
+from .dialogue_api import (
+    add_character,
+    add_line,
+    apply_preset,
+    bake_line,
+    choose_take,
+    discard_take,
+    face_presets,
+    import_script,
+    keep_take,
+    lines_of,
+    more_like,
+    perform_lines,
+    save_preset,
+    takes_of,
+)
 from .errors import CtegError
 from .exchange import clip_of_livelink, export_livelink, load_rig_map, save_rig_map
+from .history import Take
 from .jobs import JobProgress
+from .presets import FacePreset
 from .rig import LICENCE, NOTES, READ_FROM, Rig, RigError, active_rig, build_rig, find_rig
+from .shaped_channels import channels_of, scene_fps
 
 __all__ = [
     "BakedTake",
     "Controls",
     "CtegError",
     "ExpressionClip",
+    "FacePreset",
     "JobProgress",
+    "Placement",
     "Rig",
+    "Shaping",
+    "Take",
     "Word",
+    "add_character",
     "add_head",
+    "add_line",
+    "apply_preset",
     "bake",
     "bake_correctives",
+    "bake_line",
+    "bake_take",
     "bake_takes",
+    "choose_take",
     "clip_of",
     "clip_of_livelink",
+    "discard_take",
     "export_livelink",
+    "face_presets",
     "find_rig",
     "fit_bones",
     "generate",
     "import_livelink",
+    "import_script",
+    "keep_take",
+    "lines_of",
     "load_rig_map",
     "make_animatable",
+    "more_like",
+    "move_line",
     "perform",
+    "perform_lines",
     "register_character",
+    "remove_line",
     "report_of",
     "restore_correctives",
+    "save_preset",
     "save_rig_map",
     "scene_fps",
     "set_bones",
     "set_rig_map",
     "start_job",
+    "starts_of_lines",
     "take_name",
+    "takes_of",
     "use_flame_file",
 ]
-
-_NAME_BYTES: Final = 48
-"""Bytes of an Action's name left for the text; Blender 4 cuts names after 63."""
-
 
 def add_head(
     model: FlameModel | None = None,
@@ -221,19 +258,10 @@ def bake(
     """
     scene = scene or _active_scene()
     rig = rig or _active_rig()
-    rig_map = rig.rig_map
-    try:
-        channels = space_maps.channels_for(rig, clip, scene_fps(scene))
-    except ValueError as error:
-        raise BakeError(f"The clip cannot be baked. {error}") from None
+    channels, notes = channels_of(clip, rig, scene_fps(scene))
     start = scene.frame_current if start_frame is None else start_frame
     take = actions.bake(channels, rig, name or take_name(clip), start, clip=clip, to_nla=to_nla)
-    same_space = clip.space == rig_map.space
-    beyond = arkit_from_frames(clip.frames)[1] if rig_map.inputs is Inputs.ARKIT and same_space else 0
-    if beyond:
-        take = replace(
-            take, notes=(f"{beyond} values are beyond what ARKit shapes can show, and were cut.", *take.notes)
-        )
+    take = replace(take, notes=(*notes, *take.notes))
     if extend_range:
         scene.frame_start = min(scene.frame_start, take.frame_start)
         scene.frame_end = max(scene.frame_end, take.frame_end)
@@ -295,19 +323,6 @@ def import_livelink(
     clip = clip_of_livelink(path, fps)
     take = bake(clip, rig, start_frame=start_frame, name=clip.text, to_nla=to_nla)
     return replace(take, notes=(*clip.notes, *take.notes))
-
-
-def scene_fps(scene: bpy.types.Scene) -> float:
-    """Return the scene's frames a second."""
-    return float(scene.render.fps / scene.render.fps_base)
-
-
-def take_name(clip: ExpressionClip) -> str:
-    """Return the name of a take's Action: the line's first words and the seed."""
-    words = clip.text.encode()
-    if len(words) > _NAME_BYTES:
-        words = words[: _NAME_BYTES - 3].decode(errors="ignore").rstrip().encode() + "…".encode()
-    return f"{words.decode()} #{clip.seed}"
 
 
 def _active_scene() -> bpy.types.Scene:

@@ -15,7 +15,10 @@ import bpy
 HAS_SLOTS: Final = bpy.app.version >= (4, 4, 0)
 _MATERIALS_ALWAYS_HAVE_NODES: Final = bpy.app.version >= (5, 0, 0)
 
-LOWEST_TRACK_EXTRAPOLATION: Final = "HOLD" if (5, 0, 0) <= bpy.app.version < (5, 1, 0) else "NOTHING"
+WRONG_REST_VALUE: Final = (5, 0, 0) <= bpy.app.version < (5, 1, 0)
+"""Whether the NLA takes 1 for the rest value of a shape key, so that strips fade from and combine with 1, not 0."""
+
+LOWEST_TRACK_EXTRAPOLATION: Final = "HOLD" if WRONG_REST_VALUE else "NOTHING"
 """What strips with no track below them do outside their frames: nothing, so that the face is at rest there.
 
 5.0 takes 1 for the rest value of a shape key, which tears the face apart; holding the strips' ends avoids it.
@@ -39,6 +42,11 @@ class ActionPart:
     owner: Animated
     action: bpy.types.Action
     slot: Any
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other parts of its Action, whatever is renamed."""
+        return str(self.slot.handle) if self.slot is not None else ""
 
     def curves(self) -> Any:
         """Return the collection of the owner's F-curves."""
@@ -75,14 +83,43 @@ def part_of(action: bpy.types.Action, owner: Animated) -> ActionPart:
 def animated_paths(owner: Animated) -> set[str]:
     """Return the data paths that the owner's active Action animates; changes nothing, unlike ``ActionPart.curves``."""
     animation = owner.animation_data
-    action: Any = animation.action if animation is not None else None
+    action = animation.action if animation is not None else None
     if action is None:
         return set()
+    slot = owner.animation_data.action_slot if HAS_SLOTS else None
+    return {curve.data_path for curve in curves_of_action(action, slot)}
+
+
+def curves_of_action(action: bpy.types.Action, slot: Any) -> list[bpy.types.FCurve]:
+    """Return what an Action animates of the data-block with ``slot``; changes nothing, unlike ``ActionPart.curves``."""
+    plain: Any = action
     if not HAS_SLOTS:
-        return {curve.data_path for curve in action.fcurves}
-    slot = owner.animation_data.action_slot
-    bags = (strip.channelbag(slot) for layer in action.layers for strip in layer.strips) if slot is not None else ()
-    return {curve.data_path for bag in bags if bag is not None for curve in bag.fcurves}
+        return list(plain.fcurves)
+    if slot is None:
+        return []
+    bags = (strip.channelbag(slot) for layer in plain.layers for strip in layer.strips)
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
+def all_curves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
+    """Return all F-curves of an Action, whatever they animate."""
+    slots: Any = getattr(action, "slots", (None,))
+    return [curve for slot in slots for curve in curves_of_action(action, slot)]
+
+
+def curves_of_strip(strip: bpy.types.NlaStrip) -> list[bpy.types.FCurve]:
+    """Return the F-curves that an NLA strip plays; none for a strip that plays no Action."""
+    action = strip.action
+    return curves_of_action(action, strip.action_slot if HAS_SLOTS else None) if action is not None else []
+
+
+def all_animated_paths(owner: Animated) -> set[str]:
+    """Return the data paths that the owner's active Action or any of its NLA strips animates."""
+    animation = owner.animation_data
+    tracks = animation.nla_tracks if animation is not None else ()
+    strips = [strip for track in tracks for strip in track.strips]
+    strips += [inner for strip in strips for inner in strip.strips]
+    return animated_paths(owner) | {curve.data_path for strip in strips for curve in curves_of_strip(strip)}
 
 
 def driven_paths(owner: Animated) -> set[str]:
@@ -112,6 +149,12 @@ def assign_to_strip(strip: bpy.types.NlaStrip, part: ActionPart) -> None:
     """Make an NLA strip play a part."""
     if HAS_SLOTS:
         strip.action_slot = part.slot
+
+
+def part_of_strip(strip: bpy.types.NlaStrip, owner: Animated) -> ActionPart:
+    """Return what an NLA strip of ``owner`` plays; the strip must play an Action."""
+    action: Any = strip.action
+    return ActionPart(owner, action, strip.action_slot if HAS_SLOTS else None)
 
 
 def actions_of(parts: Iterable[ActionPart]) -> tuple[bpy.types.Action, ...]:

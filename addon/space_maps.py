@@ -79,20 +79,27 @@ def channels_for(rig: Rig, clip: ExpressionClip, fps: float) -> Channels:
     rig_map = rig.rig_map
     if clip.space == rig_map.space:
         return channels_of_clip(rig_map, clip.frames, clip.fps, fps)
-    space_map = space_map_of(rig)
-    if space_map is None or {clip.space, rig_map.space} != {space_map.flame_space, space_map.head_space}:
-        raise BakeError(
-            f"The clip is of the expression space “{clip.space}” and the head “{rig.name}” of “{rig.space}”; the "
-            "numbers of one mean nothing in the other. Generate it with a checkpoint of the head's space, or give "
-            "the head the FLAME file whose space the clip is of."
-        )
-    mapped = clip_in_other_space(clip, space_map)
+    mapped = clip_for(rig, clip)
     channels = channels_of_clip(rig_map, mapped.frames, mapped.fps, fps)
     eyes = tuple(bone for bone in EYE_BONES if bone not in rig_map.bone_names and _has_bone(rig, bone))
     if clip.space != CTEG_HEAD_1.id or not eyes:
         return channels
     # A FLAME frame holds no gaze: the eyes take it from the frame that it was made from.
     return with_bones(channels, channels_of_clip(eyes_map(eyes), clip.frames, clip.fps, fps))
+
+
+def clip_for(rig: Rig, clip: ExpressionClip) -> ExpressionClip:
+    """Return a clip in a rig's own space, through its map; raises BakeError where there is none between the two."""
+    if clip.space == rig.space:
+        return clip
+    space_map = space_map_of(rig)
+    if space_map is None or {clip.space, rig.space} != {space_map.flame_space, space_map.head_space}:
+        raise BakeError(
+            f"The clip is of the expression space “{clip.space}” and the head “{rig.name}” of “{rig.space}”; the "
+            "numbers of one mean nothing in the other. Generate it with a checkpoint of the head's space, or give "
+            "the head the FLAME file whose space the clip is of."
+        )
+    return clip_in_other_space(clip, space_map)
 
 
 def _has_bone(rig: Rig, name: str) -> bool:

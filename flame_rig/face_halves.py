@@ -62,6 +62,15 @@ def _halves_of_head() -> FaceHalves:
 HEAD_HALVES: Final = _halves_of_head()
 """The halves of the project's own space."""
 
+UNKNOWN_HALVES: Final = FaceHalves(
+    upper=np.zeros((FRAME_WIDTH, FRAME_WIDTH)),
+    lower=np.zeros((FRAME_WIDTH, FRAME_WIDTH)),
+    blinks=(),
+    lowest=np.full(FRAME_WIDTH, -np.inf),
+    highest=np.full(FRAME_WIDTH, np.inf),
+)
+"""Of a space that nothing is known of: weights change nothing."""
+
 
 def halves_of_model(model: FlameModel) -> FaceHalves:
     """Return the halves of a model's own space.
