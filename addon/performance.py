@@ -21,12 +21,13 @@ from .jobs import Job, JobProgress, JobState
 from .line_bake import bake_line_steps
 from .notices import Outcome
 from .redraw import redraw_sidebars
+from .undo import push_undo
 from .wishes import Wish
 
 _TICK_SECONDS: Final = 0.1
 _BUSY_SECONDS: Final = 0.01
 """Between ticks while takes wait to be baked."""
-_PIECE_SECONDS: Final = 0.02
+_PIECE_SECONDS: Final = 0.012
 """After so long in one tick the rest waits for the next: the interface has its turn."""
 _MOST_TRIES: Final = 3
 _EXCERPT_LETTERS: Final = 40
@@ -181,7 +182,7 @@ def cancel() -> None:
     for order in _queue.orders:
         _take_in(_queue, order)
     if _queue.applied:
-        _push_undo("Generate")
+        push_undo("Generate")
     done = f" {_counted(_queue.done, 'line is', 'lines are')} done." if _queue.done else ""
     conclude(Outcome((f"Cancelled.{done}",)))
 
@@ -322,7 +323,7 @@ def _apply(queue: _Queue, wish: Wish, take_id: str) -> Generator[None, None, Non
 def _end(queue: _Queue) -> None:
     cancelled = any(order.job.state is JobState.CANCELLED for order in queue.orders)
     if queue.applied:
-        _push_undo("Generate" if len(queue.applied) > 1 else f"Perform “{_excerpt(queue.applied[0][0].request.text)}”")
+        push_undo("Generate" if len(queue.applied) > 1 else f"Perform “{_excerpt(queue.applied[0][0].request.text)}”")
     sentences: list[str] = []
     for order in queue.orders:
         sentences += [str(error) for error in order.job.errors]
@@ -358,11 +359,3 @@ def _counted(count: int, one: str, many: str) -> str:
 
 def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT_LETTERS else text[:_EXCERPT_LETTERS].rstrip() + "…"
-
-
-def _push_undo(message: str) -> None:
-    # A timer runs outside operators, so nothing else makes an undo step of its changes.
-    window = next(iter(bpy.context.window_manager.windows), None)
-    if window is not None:
-        with bpy.context.temp_override(window=window):  # type: ignore[attr-defined]
-            bpy.ops.ed.undo_push(message=message)
