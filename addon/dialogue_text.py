@@ -61,5 +61,11 @@ def import_script(scene: bpy.types.Scene, path: Path) -> tuple[int, tuple[str, .
     for each in script.lines:
         start = None if each.start is None else scene.frame_start + each.start * fps
         line = lines.add(scene, each.text, each.character, start=start, duration=each.duration or 0.0)
-        line.notes = " ".join(each.notes) if isinstance(each.notes, tuple) else each.notes
-    return len(script.lines), tuple(script.notes)
+        line.notes, line.context = " · ".join((*each.hints, *each.notes)), each.context
+        if each.emotion is not None:
+            lines.set_emotion(line, each.emotion)
+            line.affect_override = any((each.emotion.valence, each.emotion.arousal, each.emotion.dominance))
+        line.intensity = line.intensity if each.intensity is None else each.intensity
+        if each.seed is not None:
+            line.seed, line.seed_locked = each.seed, True
+    return len(script.lines), script.notes

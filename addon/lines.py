@@ -149,8 +149,8 @@ def duplicate(scene: bpy.types.Scene, line_id: str) -> Line:
 
 COPIED: Final = (
     "notes", "takes", "seed", "seed_locked", "emotion_override", "emotion", "affect_override", "valence", "arousal",
-    "dominance", "with_context", "intensity", "expressiveness", "variety", "upper", "lower", "smoothing", "speech",
-    "blinks",
+    "dominance", "context", "with_context", "intensity", "expressiveness", "variety", "upper", "lower", "smoothing",
+    "speech", "blinks",
 )  # fmt: skip
 """What a duplicate takes over."""
 
@@ -208,7 +208,9 @@ def controls_of(scene: bpy.types.Scene, line: Line) -> Controls:
 
 
 def context_of(scene: bpy.types.Scene, line: Line) -> str:
-    """Return the text of the line before in the list where it is read with this one, else nothing."""
+    """Return what a line is read with: what is set, or the text of the line before where that ends shortly before."""
+    if line.context.strip():
+        return " ".join(line.context.split())
     index = index_of(scene, line.line_id)
     if not line.with_context or index == 0:
         return ""

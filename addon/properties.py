@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import bpy
 
-from cteg_core.dialogue import MAX_CHARACTER_NAME, MAX_DURATION_SECONDS, SEED_COUNT
+from cteg_core.dialogue import MAX_CHARACTER_NAME, MAX_CONTEXT_CHARACTERS, MAX_DURATION_SECONDS, SEED_COUNT
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS
 from cteg_core.protocol import MAX_TAKES
 
@@ -184,10 +184,17 @@ class CTEG_line(bpy.types.PropertyGroup):
     dominance: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Control", description="From overwhelmed to in control", min=-1.0, max=1.0, subtype="FACTOR"
     )
+    context: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Just Before",
+        description="What was said or happened just before, where it is not the line before; read with the emotion",
+        maxlen=MAX_CONTEXT_CHARACTERS,
+        update=_on_text,
+    )
     with_context: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Read with the Line Before",
         description="Read the emotion together with the line before in the list, where that ends shortly before",
         default=True,
+        update=_on_text,
     )
     intensity: _factor("Intensity", "How strongly the face acts: 0 stays neutral, 1 as read, 2 exaggerated", 2.0)  # type: ignore[valid-type]
     expressiveness: _factor(  # type: ignore[valid-type]
@@ -196,15 +203,15 @@ class CTEG_line(bpy.types.PropertyGroup):
         3.0,
     )
     variety: _factor("Variety", "How far takes may differ from one another", 2.0)  # type: ignore[valid-type]
-    upper: _factor("Upper Face", "How much brows, lids and cheeks move; changes without generating anew", 2.0)  # type: ignore[valid-type]
+    upper: _factor("Upper Face", "How much brows, lids and cheeks move. Needs no new takes: press Bake to see it", 2.0)  # type: ignore[valid-type]
     lower: _factor(  # type: ignore[valid-type]
         "Lower Face",
-        "How much mouth and jaw move; 0 leaves them to a lip sync. Changes without generating anew",
+        "How much mouth and jaw move; 0 leaves them to a lip sync. Press Bake to see it",
         2.0,
     )
     smoothing: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Smoothing",
-        description="Seconds over which the motion is softened; blinks stay quick. Changes without generating anew",
+        description="Seconds over which the motion is softened; blinks stay quick. Press Bake to see it",
         min=0.0,
         max=1.0,
         step=1,
@@ -275,8 +282,8 @@ class CTEG_scene_settings(bpy.types.PropertyGroup):
     active_line: bpy.props.IntProperty(options={"HIDDEN"}, update=_on_active)  # type: ignore[valid-type]
     bake: bpy.props.PointerProperty(type=CTEG_bake_settings)  # type: ignore[valid-type]
     bake_when_done: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Bake When Done",
-        description="Bake the first new take of every line as soon as all lines are generated",
+        name="Bake Takes at Once",
+        description="Bake the first new take of a line as soon as it is there, and another one when it is chosen",
         default=True,
     )
     likeness: bpy.props.FloatProperty(  # type: ignore[valid-type]

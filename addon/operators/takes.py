@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from .. import history, lines, performance, preview, take_preview
+from .. import baking, history, line_bake, lines, performance, preview, take_preview
 from ..errors import CtegError
 from ..wishes import wish_for
 from .generate import perform
@@ -41,7 +41,7 @@ class CTEG_OT_take_preview(_OnTake):
     def execute(self, context):  # type: ignore[no-untyped-def]
         try:
             line, take = self.take_of(context)
-            take_preview.toggle(context.scene, line, take)
+            take_preview.toggle(context, line, take)
         except CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -49,7 +49,7 @@ class CTEG_OT_take_preview(_OnTake):
 
 
 class CTEG_OT_take_choose(_OnTake):
-    """Let the line play this take: Bake bakes it, and Export writes it"""
+    """Let the line play this take; with Bake Takes at Once on, it takes the place of the one on the timeline"""
 
     bl_idname = "cteg.take_choose"
     bl_label = "Choose"
@@ -59,6 +59,10 @@ class CTEG_OT_take_choose(_OnTake):
         try:
             line, take = self.take_of(context)
             lines.choose_take(line, take.take_id)
+            at_once = lines.settings_of(context.scene).bake_when_done
+            if at_once and line.line_id in baking.starts_of_lines(context.scene):
+                for note in line_bake.bake_line(context.scene, line).notes:
+                    self.report({"WARNING"}, note)
         except CtegError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -95,7 +99,7 @@ class CTEG_OT_take_discard(_OnTake):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if preview.is_shown(take.take_id):
-            preview.stop()
+            take_preview.stop(context)
         lines.discard_take(line, take.take_id)
         return {"FINISHED"}
 

@@ -88,7 +88,10 @@ class CTEG_PT_emotion(Sidebar):
             else:
                 _draw_read(layout, read, settings.show_all_emotions)
                 layout.prop(settings, "show_all_emotions")
-            layout.prop(line, "with_context")
+            row = layout.row(align=True)
+            row.active = not line.context.strip()
+            row.prop(line, "with_context")
+            layout.prop(line, "context")
 
 
 class CTEG_PT_face(Sidebar):

@@ -12,7 +12,7 @@ import bpy
 import pytest
 
 import addon
-from addon import api, corrective_bake, history, lines, panels, performance, presets
+from addon import api, corrective_bake, history, lines, panels, performance, presets, preview
 from addon.panels import drawing
 from addon.panels.bake import CTEG_PT_bake
 from addon.panels.character import CTEG_PT_character, CTEG_PT_livelink, CTEG_PT_rig
@@ -154,6 +154,51 @@ def test_operators_on_takes() -> None:
     assert not history.find(second.take_id).kept
     with pytest.raises(RuntimeError, match="no longer in the line's history"):
         bpy.ops.cteg.take_choose(take_id="gone")
+
+
+def test_choosing_another_take_replaces_the_one_on_the_timeline() -> None:
+    box()
+    line = add_line("Well, hello there!", start=5)
+    first, second = (history.add(line.line_id, make_clip(seed=seed)) for seed in (1, 2))
+    bpy.ops.cteg.take_choose(take_id=first.take_id)
+    assert not bpy.data.actions
+    api.bake_line(line)
+    assert playing(line) == {1}
+    bpy.ops.cteg.take_choose(take_id=second.take_id)
+    assert playing(line) == {2}
+    bpy.context.scene.cteg.bake_when_done = False
+    bpy.ops.cteg.take_choose(take_id=first.take_id)
+    assert playing(line) == {2}
+
+
+def playing(line: object) -> set[int]:
+    """The seeds of the takes that play on the timeline."""
+    tracks = [track for key in bpy.data.shape_keys if key.animation_data for track in key.animation_data.nla_tracks]
+    actions = [strip.action for track in tracks for strip in track.strips]
+    return {clip.seed for action in actions if action is not None and (clip := api.clip_of(action)) is not None}
+
+
+def test_a_preview_is_toggled_and_ends_with_its_take() -> None:
+    box()
+    line = add_line("Well, hello there!", start=40)
+    take = history.add(line.line_id, make_clip())
+    bpy.ops.cteg.take_preview(take_id=take.take_id)
+    assert preview.is_shown(take.take_id)
+    assert bpy.context.scene.frame_current == 40
+    bpy.ops.cteg.take_preview(take_id=take.take_id)
+    assert not preview.is_shown(take.take_id)
+    bpy.ops.cteg.take_preview(take_id=take.take_id)
+    bpy.ops.cteg.take_discard(take_id=take.take_id)
+    assert not preview.is_shown(take.take_id)
+
+
+def test_moving_a_lines_start_moves_its_strips() -> None:
+    box()
+    line = add_line("Well, hello there!", start=5)
+    history.add(line.line_id, make_clip())
+    api.bake_line(line)
+    line.start = 33
+    assert api.starts_of_lines(bpy.context.scene) == {line.line_id: 33.0}
 
 
 def test_restore_is_off_with_a_reason_where_nothing_is_baked() -> None:
