@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from addon.runtime.processes import run_command, say
+from addon.runtime.pythons import find
 from starter.environments import Blender, blender_python, check_python, sidecar_command, sidecar_python
-from starter.progress import run_command, say
-from starter.pythons import find
 from starter.requirements import CHECKOUT
 
 STEP_SECONDS: Final = 900

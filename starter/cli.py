@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import build_addon
+from addon.runtime.errors import SetupError
+from addon.runtime.processes import run_command, say
 from starter.checks import run_tests
 from starter.environments import (
     VENVS,
@@ -22,7 +24,6 @@ from starter.environments import (
     sidecar_command,
     sidecar_python,
 )
-from starter.progress import StarterError, run_command, say
 from starter.requirements import CHECKOUT
 
 ALL_BLENDERS: Final = ("4.2.23", "4.5.15", "5.2.3")
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "build":
             return _build(options)
         print(json.dumps(made_interpreters(), indent=2))
-    except (StarterError, build_addon.BuildError) as error:
+    except (SetupError, build_addon.BuildError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

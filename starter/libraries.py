@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from starter.progress import StarterError, clean_environment
-from starter.pythons import as_root
+from addon.runtime.errors import SetupError
+from addon.runtime.processes import clean_environment
+from addon.runtime.pythons import as_root
 
 DEBIAN_PACKAGES: Final = {
     "libX11.so.6": "libx11-6",
@@ -38,7 +39,7 @@ def check_blender_imports(python: Path) -> None:
     """Import ``bpy`` once in its environment.
 
     Raises:
-        StarterError: it does not load; the sentence names what is missing and the line to type.
+        SetupError: it does not load; the sentence names what is missing and the line to type.
     """
     answer = subprocess.run(
         [str(python), "-I", "-c", "import bpy"],
@@ -56,8 +57,8 @@ def check_blender_imports(python: Path) -> None:
         return
     missing = missing_libraries(_linked(python)) or missing_libraries(words)
     if missing:
-        raise StarterError(missing_sentence(missing))
-    raise StarterError(f"Blender's module does not load in {python.parent.parent}: {words.splitlines()[-1]}")
+        raise SetupError(missing_sentence(missing))
+    raise SetupError(f"Blender's module does not load in {python.parent.parent}: {words.splitlines()[-1]}")
 
 
 def missing_libraries(text: str) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from starter.pip import install_requirements
-from starter.progress import StarterError, run_command, say
-from starter.pythons import as_root, require
+from addon.runtime.errors import SetupError
+from addon.runtime.pip import Pip
+from addon.runtime.processes import run_command, say
+from addon.runtime.pythons import as_root, require
 
 STAMP_NAME: Final = "cteg-stamp.json"
 UNFINISHED: Final = "unfinished"
@@ -51,7 +52,7 @@ class Layer:
     Attributes:
         name: stable name in the stamp.
         key: changes when the layer must be put in place again.
-        install: puts it in place; raises StarterError.
+        install: puts it in place; raises SetupError.
         repeatable: whether doing it again repairs a half-done attempt. Where it does not (pip
             believes a package whose files were only half copied), the environment is made anew.
     """
@@ -65,7 +66,7 @@ class Layer:
 def requirements_layer(name: str, requirements: Sequence[str]) -> Layer:
     """Return a layer of packages from the index."""
     key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
-    return Layer(name, key, lambda venv: install_requirements(venv.python, requirements, venv.log), repeatable=False)
+    return Layer(name, key, lambda venv: Pip(venv.python, venv.log).install(requirements), repeatable=False)
 
 
 def ensure(venv: Venv, minors: Sequence[str], layers: Sequence[Layer]) -> Path:
@@ -80,7 +81,7 @@ def ensure(venv: Venv, minors: Sequence[str], layers: Sequence[Layer]) -> Path:
         Its interpreter.
 
     Raises:
-        StarterError: no fitting Python, or a layer could not be put in place; what was finished is
+        SetupError: no fitting Python, or a layer could not be put in place; what was finished is
             kept for the next attempt.
     """
     if _is_complete(venv, minors, layers):
@@ -132,7 +133,7 @@ def _create(venv: Venv, minors: Sequence[str]) -> str:
         log=venv.log,
     )
     if made.code != 0:
-        raise StarterError(
+        raise SetupError(
             f"Python {base.minor} could not make the environment {venv.folder} (see {venv.log}). "
             f"On Debian and Ubuntu this may be missing: {as_root()}apt-get install -y python{base.minor}-venv"
         )

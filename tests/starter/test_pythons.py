@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from starter.progress import StarterError
-from starter.pythons import find, probe, require, running_minor
+from addon.runtime.errors import SetupError
+from addon.runtime.pythons import find, probe, require, running_minor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
@@ -55,7 +55,7 @@ def test_the_running_python_is_found_without_a_path(monkeypatch: pytest.MonkeyPa
 
 def test_a_missing_python_is_named_with_its_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(StarterError, match=r"No working Python 3\.98 or 3\.99 .* the sidecar needs"):
+    with pytest.raises(SetupError, match=r"No working Python 3\.98 or 3\.99 .* the sidecar needs"):
         require(["3.98", "3.99"], "the sidecar")
 
 

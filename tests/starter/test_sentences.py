@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from addon.runtime.errors import SetupError
+from addon.runtime.pip import failure_reason
+from addon.runtime.processes import TIMED_OUT, run_command
 from starter.cli import main
 from starter.environments import python_of_blender
 from starter.libraries import DEBIAN_PACKAGES, missing_libraries, missing_sentence
-from starter.pip import failure_reason
-from starter.progress import TIMED_OUT, StarterError, run_command
 from starter.requirements import CHECKOUT, pinned_version, read_group
 
 
@@ -64,7 +65,7 @@ def test_each_release_of_blender_has_its_python(version: str, python: str) -> No
 
 
 def test_a_release_that_is_no_version_is_refused() -> None:
-    with pytest.raises(StarterError, match="no Blender version"):
+    with pytest.raises(SetupError, match="no Blender version"):
         python_of_blender("latest")
 
 
@@ -75,7 +76,7 @@ def test_the_starter_can_be_read_by_a_python_that_is_too_old() -> None:
 def test_requirements_come_from_pyproject_and_unknown_lists_are_named() -> None:
     assert pinned_version(read_group("sidecar"), "torch") == "2.13.0"
     assert any(requirement.startswith("bpy==") for requirement in read_group("blender"))
-    with pytest.raises(StarterError, match="no list of requirements called 'nothing'"):
+    with pytest.raises(SetupError, match="no list of requirements called 'nothing'"):
         read_group("nothing")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from starter.progress import StarterError
+from addon.runtime.errors import SetupError
 from starter.venvs import STAMP_NAME, Layer, Venv, ensure, finished_layers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
@@ -33,7 +33,7 @@ class Recorder:
     def layer(self, name: str, key: str = "1", *, repeatable: bool = True) -> Layer:
         def install(_venv: Venv) -> None:
             if name in self.failing:
-                raise StarterError(f"{name} failed")
+                raise SetupError(f"{name} failed")
             self.done.append(name)
 
         return Layer(name, key, install, repeatable)
@@ -70,7 +70,7 @@ def test_a_failed_layer_is_redone_and_the_finished_ones_are_kept(venv: Venv) -> 
     recorder = Recorder()
     recorder.failing = {"b"}
     layers = [recorder.layer("a", repeatable=False), recorder.layer("b")]
-    with pytest.raises(StarterError, match="b failed"):
+    with pytest.raises(SetupError, match="b failed"):
         ensure(venv, ["3.99"], layers)
     assert finished_layers(venv) == {"a"}
     recorder.failing = set()
@@ -82,7 +82,7 @@ def test_half_installed_requirements_make_the_environment_anew(venv: Venv) -> No
     recorder = Recorder()
     recorder.failing = {"b"}
     layers = [recorder.layer("a"), recorder.layer("b", repeatable=False)]
-    with pytest.raises(StarterError):
+    with pytest.raises(SetupError):
         ensure(venv, ["3.99"], layers)
     (venv.folder / "left-over").touch()
     recorder.failing = set()

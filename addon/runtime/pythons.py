@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from starter.progress import StarterError, clean_environment
+from .errors import SetupError
+from .processes import clean_environment
 
 PROBE_SECONDS: Final = 20
 _PROBE: Final = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
@@ -91,7 +92,7 @@ def find(minors: Sequence[str]) -> Interpreter | None:
 
 
 def require(minors: Sequence[str], purpose: str) -> Interpreter:
-    """Return what :func:`find` finds; raises StarterError with what to install."""
+    """Return what :func:`find` finds; raises SetupError with what to install."""
     found = find(minors)
     if found is not None:
         return found
@@ -102,7 +103,7 @@ def require(minors: Sequence[str], purpose: str) -> Interpreter:
         if shutil.which("apt-get")
         else ""
     )
-    raise StarterError(
+    raise SetupError(
         f"No working Python {wanted} with its venv module was found, which {purpose} needs: install one.{hint}"
     )
 
