@@ -8,6 +8,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import (
+    bake_queue,
     command,
     history,
     jobs,
@@ -43,6 +44,7 @@ def register() -> None:
         handlers.append(handler)
     _command = bpy.utils.register_cli_command(command.NAME, command.main)
     preview.register()
+    bake_queue.register()
     history.forget()
     if hasattr(bpy.data, "scenes"):
         # Switched on while a file is open; at Blender's start there is none yet.
@@ -57,6 +59,7 @@ def unregister() -> None:
     for handlers, handler in _handlers():
         handlers.remove(handler)
     _give_up()
+    bake_queue.unregister()
     preview.unregister()
     history.write()
     history.forget()

@@ -1,6 +1,7 @@
 """What the user can press: each operator checks, calls the API, and says how it went."""
 
 from .add_head import CTEG_OT_add_head
+from .bake import CTEG_OT_bake, CTEG_OT_move_strips, CTEG_OT_remove_baked, CTEG_OT_update_from_strips
 from .characters import (
     CTEG_OT_export_livelink,
     CTEG_OT_import_livelink,
@@ -37,6 +38,7 @@ __all__ = [
     "CLASSES",
     "CTEG_OT_add_flame_head",
     "CTEG_OT_add_head",
+    "CTEG_OT_bake",
     "CTEG_OT_bake_correctives",
     "CTEG_OT_cancel",
     "CTEG_OT_character_add",
@@ -56,20 +58,23 @@ __all__ = [
     "CTEG_OT_lines_import",
     "CTEG_OT_lines_paste",
     "CTEG_OT_make_animatable",
+    "CTEG_OT_move_strips",
     "CTEG_OT_preset_apply",
     "CTEG_OT_preset_remove",
     "CTEG_OT_preset_save",
     "CTEG_OT_register_character",
+    "CTEG_OT_remove_baked",
     "CTEG_OT_restore_correctives",
     "CTEG_OT_take_choose",
     "CTEG_OT_take_discard",
     "CTEG_OT_take_keep",
     "CTEG_OT_take_more_like",
     "CTEG_OT_take_preview",
+    "CTEG_OT_update_from_strips",
     "CTEG_OT_use_flame_file",
 ]
 
-BAKE: tuple[type, ...] = ()
+BAKE: tuple[type, ...] = (CTEG_OT_bake, CTEG_OT_move_strips, CTEG_OT_update_from_strips, CTEG_OT_remove_baked)
 """The buttons of the Bake panel, in their order."""
 
 CLASSES = (
