@@ -5,6 +5,8 @@ from typing import Any
 
 import bpy
 
+from cteg_core.scripts import KIND_OF_SUFFIX
+
 from .. import dialogue_text, lines, readings
 from ..errors import CtegError
 from ..rig import active_rig
@@ -102,10 +104,13 @@ class CTEG_OT_lines_paste(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender reads the set
 
     def execute(self, context):  # type: ignore[no-untyped-def]
-        added = dialogue_text.add_rows(context.scene, context.window_manager.clipboard)
-        if not added:
-            self.report({"ERROR"}, "The clipboard holds no text: copy some lines of dialogue first.")
+        try:
+            added, notes = dialogue_text.add_rows(context.scene, context.window_manager.clipboard)
+        except CtegError as error:
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        for note in notes:
+            self.report({"WARNING"}, note)
         self.report({"INFO"}, f"Added {added} lines." if added > 1 else "Added a line.")
         return {"FINISHED"}
 
@@ -119,7 +124,7 @@ class CTEG_OT_lines_import(bpy.types.Operator):
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
     filter_glob: bpy.props.StringProperty(  # type: ignore[valid-type]
-        default="*.txt;*.csv;*.tsv;*.json;*.srt;*.fountain;*.spmd", options={"HIDDEN"}
+        default=";".join(f"*{suffix}" for suffix in KIND_OF_SUFFIX), options={"HIDDEN"}
     )
 
     def invoke(self, context, event):  # type: ignore[no-untyped-def]

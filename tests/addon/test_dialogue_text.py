@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import bpy
 import pytest
@@ -25,13 +26,14 @@ def shown() -> list[tuple[str, str]]:
 
 def test_rows_become_lines_said_by_whoever_is_named() -> None:
     scene = bpy.context.scene
-    rows = "Once.\n\nANNA: Well, hello: you!\r\n  And you? \nZOË 2:  Hm.\nNote: not a name\n"
-    added = dialogue_text.add_rows(scene, rows)
+    rows = "Once.\n\nANNA: (softly) Well, hello: you!\r\n  And you? \nZOË 2:  Hm.\nIn short: not a name\n"
+    added, _ = dialogue_text.add_rows(scene, rows)
     assert added == 5
     assert shown() == [
         ("", "Once."), ("ANNA", "Well, hello: you!"), ("ANNA", "And you?"), ("ZOË 2", "Hm."),
-        ("ZOË 2", "Note: not a name"),
+        ("ZOË 2", "In short: not a name"),
     ]  # fmt: skip
+    assert scene.cteg.lines[1].notes == "softly"
     assert [character.name for character in scene.cteg.characters] == ["ANNA", "ZOË 2"]
     starts = [line.start for line in scene.cteg.lines]
     assert starts == sorted(starts)
@@ -41,13 +43,30 @@ def test_rows_become_lines_said_by_whoever_is_named() -> None:
 def test_a_known_character_is_named_in_any_case() -> None:
     scene = bpy.context.scene
     add_line("First.", "Anna")
-    dialogue_text.add_rows(scene, "anna: Again.")
-    assert shown() == [("Anna", "First."), ("Anna", "Again.")]
+    dialogue_text.add_rows(scene, "anna: Again.\nANNA: And again.")
+    assert shown() == [("Anna", "First."), ("Anna", "Again."), ("Anna", "And again.")]
 
 
-@pytest.mark.parametrize("row", ["12:30 is the time", ": nobody", "http://a.b", "A:b", "Wait: what?", ""])
-def test_rows_that_name_nobody(row: str) -> None:
-    assert dialogue_text.spoken(row, {}) is None
+def test_a_script_keeps_its_times_directions_and_settings(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    scene.frame_start = 101
+    path = tmp_path / "two.srt"
+    path.write_text(
+        "1\n00:00:01,000 --> 00:00:02,500\nANNA: Well!\n\n2\n00:00:04,000 --> 00:00:05,000\nWho is there?\n"
+    )
+    added, _ = dialogue_text.import_script(scene, path)
+    assert added == 2
+    first, second = scene.cteg.lines
+    assert (first.character, first.text, first.start, first.duration) == ("ANNA", "Well!", 101 + 24, 1.5)
+    assert second.start == 101 + 4 * 24
+    assert bpy.ops.cteg.lines_import(filepath=str(path)) == {"FINISHED"}
+    assert len(scene.cteg.lines) == 4
+
+
+def test_a_script_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="nothing"):
+        bpy.ops.cteg.lines_import(filepath=str(tmp_path / "nothing.txt"))
+    assert not bpy.context.scene.cteg.lines
 
 
 def test_pasted_lines_follow_the_active_one() -> None:
