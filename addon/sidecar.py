@@ -162,7 +162,8 @@ class SidecarClient:
             part.cancelled = part.cancelled or not part.is_over
         self._unsent = [request for request in self._unsent if not request.is_given_up]
         for request_id in [sent_id for sent_id, request in self._sent.items() if request.is_given_up]:
-            del self._sent[request_id]
+            if self._sent.pop(request_id, None) is None:
+                break  # It could not be told of the one before, and is lost.
             self._given_up[request_id] = time.monotonic() + self._deadlines.cancel
             self._send(Notification(CANCEL, cancel_params(request_id)))
         if self._state is SidecarState.READY:
@@ -173,6 +174,7 @@ class SidecarClient:
         self._excuse_absence()
         try:
             self._poll(wait)
+            self._check_deadlines()
         finally:
             self._last_polled = time.monotonic()
 
@@ -187,7 +189,6 @@ class SidecarClient:
                 self._explain_end(wait)
                 return
             if line is None:
-                self._check_deadlines()
                 return
             wait = 0.0
             self._last_heard = time.monotonic()

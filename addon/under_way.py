@@ -6,14 +6,14 @@ A line, a list of lines, texts to read: what a caller holds. Requests are the cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from cteg_core.clip import ExpressionClip
 from cteg_core.clip_stream import ClipReceiver
-from cteg_core.dialogue import MAX_TEXT_CHARACTERS
+from cteg_core.dialogue import MAX_TEXT_CHARACTERS, DialogueLine
 from cteg_core.emotion import EmotionRead
-from cteg_core.jsonrpc import MAX_MESSAGE_BYTES, ErrorCode, Notification, RpcError, encode
+from cteg_core.jsonrpc import MAX_MESSAGE_BYTES, ErrorCode, RpcError
 from cteg_core.protocol import (
     GENERATE,
     MAX_LINES,
@@ -33,6 +33,10 @@ from .errors import CtegError
 
 _ENVELOPE_BYTES: Final = 1000
 """What a request has around its lines, at most."""
+_LINE_BYTES: Final = 4000
+"""What a line has beside its texts, at most: an emotion of 31 numbers, 16 likenesses, a dozen numbers and all names."""
+_WORD_BYTES: Final = 90
+"""What a timed word has beside its text, at most: two numbers of up to 24 letters and three names."""
 
 
 class SidecarError(CtegError):
@@ -283,8 +287,8 @@ def generate_requests(lines: Sequence[TakesUnderWay]) -> Iterator[GenerateReques
     held: list[TakesUnderWay] = []
     held_bytes = 0
     for line in lines:
-        size = _bytes_of(asdict(line.asked.line))
-        most = min(MAX_LINES, MAX_TAKES // line.asked.takes)
+        size = _most_bytes(line.asked.line)
+        most = min(MAX_LINES, MAX_TAKES // max(1, line.asked.takes))
         if held and (len(held) >= most or held_bytes + size > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES):
             yield GenerateRequest(tuple(held))
             held, held_bytes = [], 0
@@ -302,7 +306,7 @@ def read_requests(under_way: ReadUnderWay) -> Iterator[ReadRequest]:
     for index, text in enumerate(under_way.texts):
         # Nothing that long can be a line's text, and it need not travel to be told so.
         texts.append(text if len(text) <= MAX_TEXT_CHARACTERS else "")
-        size = _bytes_of({"text": texts[-1], "before": before[index] if before else ""})
+        size = _letters(texts[-1]) + (_letters(before[index]) if before else 0)
         if index > first and (
             index - first >= MAX_TEXTS or held_bytes + size > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES
         ):
@@ -313,8 +317,16 @@ def read_requests(under_way: ReadUnderWay) -> Iterator[ReadRequest]:
         yield ReadRequest(under_way, first, tuple(texts[first:]), before[first:])
 
 
-def _bytes_of(params: Mapping[str, Any]) -> int:
-    return len(encode(Notification("", params)))
+def _most_bytes(line: DialogueLine) -> int:
+    """Return more bytes than a line has in a message: a bound is found in no time, where writing it out takes some."""
+    controls = line.controls
+    words = sum(_letters(word.text) + _WORD_BYTES for word in controls.words)
+    return _letters(line.text) + _letters(line.character) + _letters(controls.context) + words + _LINE_BYTES
+
+
+def _letters(text: str) -> int:
+    """Return more bytes than a text has in JSON, quotes and comma included: a letter has four at most."""
+    return 4 * len(text) + 4
 
 
 def _damaged(what: str) -> RpcError:

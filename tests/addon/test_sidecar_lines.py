@@ -10,8 +10,9 @@ import pytest
 
 from addon.sidecar import LinesUnderWay, ReadUnderWay, SidecarClient, SidecarState, TakesUnderWay
 from addon.under_way import generate_requests, read_requests
-from cteg_core.clip import Controls, Word
+from cteg_core.clip import Controls, Likeness, Word
 from cteg_core.dialogue import MAX_TEXT_CHARACTERS, MAX_TIMED_WORDS, DialogueLine
+from cteg_core.emotion import EmotionRead
 from cteg_core.jsonrpc import MAX_MESSAGE_BYTES, ErrorCode, Request, encode
 from cteg_core.protocol import MAX_TAKES, TakesOfLine
 from tests.addon.sidecars import GOOD, PATIENCE, nothing_left, until
@@ -127,11 +128,19 @@ def test_a_request_holds_at_most_64_takes(lines: int, takes: int, wanted: list[i
 def test_a_request_fits_a_message() -> None:
     words = tuple(Word("a", n / 2, n / 2 + 0.3) for n in range(MAX_TIMED_WORDS))
     timed = DialogueLine("a " * MAX_TIMED_WORDS, controls=Controls(words=words))
-    long = DialogueLine("é" * MAX_TEXT_CHARACTERS)
+    everything = Controls(
+        EmotionRead((1 / 3,) * 28, -1 / 3, 1 / 7, -1 / 9), 1 / 3, 1e-1 / 0.3, True, False, 2 / 3, 1 / 7,
+        like=(Likeness(2**31 - 1, 1 / 7),) * 16, context="\\" * 500,
+    )  # fmt: skip
+    full = DialogueLine('"', "\\" * 200, -1 / 3e-9, everything, 2**31 - 1)
+    alone = [len(encode(Request(1, "generate", request.params()))) for request in generate_requests([under_way(full)])]
+    assert alone[0] < 4 * (1 + 200 + 500) + 4000
+    assert len(list(generate_requests([under_way(full)] * 64))) == 1
+    long = DialogueLine("😀" * MAX_TEXT_CHARACTERS)
     requests = list(generate_requests([under_way(line) for line in [timed, long, long] * 20]))
     assert sum(len(request.lines) for request in requests) == 60
     assert all(len(encode(Request(1, "generate", request.params()))) <= MAX_MESSAGE_BYTES for request in requests)
-    read = ReadUnderWay(("é" * MAX_TEXT_CHARACTERS,) * 100)
+    read = ReadUnderWay(("\\" * MAX_TEXT_CHARACTERS,) * 100)
     texts = list(read_requests(read))
     assert sum(len(request.texts) for request in texts) == 100
     assert all(len(encode(Request(1, "read", request.params()))) <= MAX_MESSAGE_BYTES for request in texts)
