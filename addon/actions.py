@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import bpy
@@ -15,13 +15,13 @@ from cteg_core.clip import ExpressionClip
 from flame_rig.channels import Channels
 
 from . import compat, nla
-from .curves import Curve, curves_of, key_path, thinned
+from .curves import Curve, curves_of, key_path, thinning
 from .errors import CtegError
 from .rig import Rig
 
 __all__ = [
     "BakeError", "BakedTake", "Plan", "bake", "clip_of", "finished", "is_ours", "key_path", "mark", "planned",
-    "shift", "to_rest", "writing",
+    "shift", "thinned", "to_rest", "writing",
 ]  # fmt: skip
 
 OWNER_MARK: Final = "cteg_owner"
@@ -35,7 +35,7 @@ LINE: Final = "cteg_line"
 TAKE: Final = "cteg_take"
 """Custom property with the id of the take in the history."""
 
-_KEYS_A_STEP: Final = 50_000
+_KEYS_A_STEP: Final = 15_000
 
 _Result = TypeVar("_Result")
 
@@ -115,14 +115,13 @@ def bake(
     return take
 
 
-def planned(channels: Channels, rig: Rig, *, to_nla: bool, tolerance: float = 0.0) -> Plan:
+def planned(channels: Channels, rig: Rig, *, to_nla: bool) -> Plan:
     """Return what writing channels on a rig comes to.
 
     Args:
         channels: already at the scene's frame rate.
         rig: the head that performs.
         to_nla: whether it is to be a strip rather than the active Action.
-        tolerance: how far keys that are left out may move any value; 0 leaves out none.
 
     Raises:
         BakeError: the rig plays an Action that is not ours, cannot be edited, or has none of the channels.
@@ -133,8 +132,18 @@ def planned(channels: Channels, rig: Rig, *, to_nla: bool, tolerance: float = 0.
     for owner in curves:
         _refuse_unless_free(owner, rig, to_nla)
         notes += _hidden_strips(owner, curves[owner]) if to_nla else _hiding_strips(owner)
-    thin = {owner: thinned(wanted, tolerance) for owner, wanted in curves.items()}
-    return Plan(rig, thin, channels.sample_count, tuple(notes))
+    return Plan(rig, curves, channels.sample_count, tuple(notes))
+
+
+def thinned(plan: Plan, tolerance: float) -> Generator[None, None, Plan]:
+    """Return a plan without the keys that lines between the others replace within ``tolerance``; 0 leaves out none.
+
+    In steps, for a timer.
+    """
+    curves = {}
+    for owner, wanted in plan.curves.items():
+        curves[owner] = yield from thinning(wanted, tolerance)
+    return replace(plan, curves=curves)
 
 
 def writing(plan: Plan, name: str, start_frame: int) -> Generator[None, None, tuple[compat.ActionPart, ...]]:
@@ -159,6 +168,7 @@ def writing(plan: Plan, name: str, start_frame: int) -> Generator[None, None, tu
                 if written > _KEYS_A_STEP:
                     written = 0
                     yield
+        yield
     except BaseException:
         for action in actions:
             # Undo, or another file, may have taken it already.

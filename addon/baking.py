@@ -84,10 +84,11 @@ def bake_steps(
     shaping = shaping or Shaping()
     channels, notes = channels_of(clip, rig, scene_fps(scene), shaping)
     yield
-    plan = actions.planned(channels, rig, to_nla=placement.to_nla, tolerance=placement.tolerance)
+    plan = actions.planned(channels, rig, to_nla=placement.to_nla)
     owners = {*plan.curves, *(owner for owner in _owners_of(rig) if owner.animation_data is not None)}
     line_strips.refuse_closed(_of_layer(owners, placement))
     yield
+    plan = yield from actions.thinned(plan, placement.tolerance)
     start = round(placement.start_frame)
     parts = yield from actions.writing(plan, take_name(clip), start)
     take = BakedTake(compat.actions_of(parts), start, start + plan.sample_count - 1, (*notes, *plan.notes))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Final
 
 import bpy
@@ -19,6 +20,7 @@ from .rig import Rig
 
 _KEY_GROUP: Final = "Shape Keys"
 _SLIDER_TOLERANCE: Final = 1e-6
+_SAMPLES_A_STEP: Final = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +59,25 @@ def curves_of(channels: Channels, rig: Rig) -> tuple[dict[compat.Animated, list[
     return {owner: wanted for owner, wanted in curves.items() if wanted}, notes
 
 
-def thinned(curves: Sequence[Curve], tolerance: float) -> list[Curve]:
-    """Return curves with keys only where they are needed for every value to be within ``tolerance``.
+def thinning(curves: Sequence[Curve], tolerance: float) -> Generator[None, None, list[Curve]]:
+    """Return curves with keys only where they are needed for every value to be within ``tolerance``; some a step.
 
     The components of one property (a rotation's) keep their keys together. A tolerance of 0 keys every sample.
     """
-    if tolerance <= 0.0 or not curves:
+    if tolerance <= 0.0:
         return list(curves)
-    widths: list[int] = []
-    for before, curve in zip([None, *curves], curves, strict=False):
-        if before is not None and before.data_path == curve.data_path:
-            widths[-1] += 1
-        else:
-            widths.append(1)
-    kept = kept_keys_of(np.stack([curve.values for curve in curves], axis=1), tolerance, widths)
-    of_curve = [samples for samples, width in zip(kept, widths, strict=True) for _ in range(width)]
-    return [replace(curve, samples=samples) for curve, samples in zip(curves, of_curve, strict=True)]
+    thin: list[Curve] = []
+    properties = [list(components) for _, components in groupby(curves, key=lambda curve: curve.data_path)]
+    while properties:
+        most = max(1, _SAMPLES_A_STEP // len(curves[0].values))
+        some, properties = properties[:most], properties[most:]
+        values = np.stack([curve.values for components in some for curve in components], axis=1)
+        kept = kept_keys_of(values, tolerance, [len(components) for components in some])
+        for components, samples in zip(some, kept, strict=True):
+            thin += [replace(curve, samples=samples) for curve in components]
+        if properties:
+            yield
+    return thin
 
 
 def _curves_of_keys(channels: Channels, rig: Rig, notes: list[str]) -> dict[compat.Animated, list[Curve]]:

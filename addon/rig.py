@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import bpy
@@ -106,9 +107,15 @@ class Rig:
     def rig_map(self) -> RigMap:
         """The stored map; raises RigError if someone changed it beyond reading."""
         try:
-            return RigMap.from_json(str(self.mesh.get(RIG_MAP, "")))
+            return _map_of_text(str(self.mesh.get(RIG_MAP, "")))
         except ValueError as error:
             raise RigError(f"The rig map stored with the head “{self.name}” cannot be read. {error}") from None
+
+
+@lru_cache(maxsize=32)
+def _map_of_text(text: str) -> RigMap:
+    # Asked for at every step of a bake, and whenever a panel is drawn.
+    return RigMap.from_json(text)
 
 
 def build_rig(
