@@ -15,7 +15,7 @@ from typing import Final
 
 import bpy
 
-from . import history, jobs, lines, notices, preferences, readings
+from . import bake_queue, history, jobs, lines, notices, preferences, readings
 from .errors import CtegError
 from .jobs import Job, JobProgress, JobState
 from .line_bake import bake_line_steps
@@ -238,7 +238,8 @@ def _step(wait: float = 0.0) -> None:
         order.job.tick(0.0 if _bakes(queue) else wait)
         _take_in(queue, order)
     end = time.monotonic() + _PIECE_SECONDS
-    while _bakes(queue):
+    # What Bake has begun goes first: two bakes of one head would get in each other's way.
+    while _bakes(queue) and not bake_queue.is_running():
         _apply_some(queue)
         if time.monotonic() >= end:
             break

@@ -4,7 +4,8 @@ from typing import Any
 
 import bpy
 
-from .. import lines, operators
+from .. import bake_queue, lines
+from ..operators import CTEG_OT_bake, CTEG_OT_move_strips, CTEG_OT_remove_baked, CTEG_OT_update_from_strips
 from .drawing import Sidebar, draw_reason, split_column
 
 
@@ -34,15 +35,18 @@ class CTEG_PT_bake(Sidebar):
 
 
 def _draw_buttons(layout: Any, context: bpy.types.Context) -> None:
-    row = layout.row(align=True)
+    row = layout.row()
     row.scale_y = 1.3
-    operator: Any
-    for operator in operators.BAKE:
-        row.operator(operator.bl_idname)
-        reason = getattr(operator, "why_not", None)
-        if reason is not None:
-            draw_reason(layout, context, reason(context))
-        row = layout.row(align=True)
+    row.operator(CTEG_OT_bake.bl_idname, icon="ACTION")
+    draw_reason(layout, context, CTEG_OT_bake.why_not(context))
+    progress = bake_queue.progress()
+    if progress is not None:
+        done, count = progress
+        layout.progress(factor=done / max(1, count), text=f"Baking line {min(done + 1, count)} of {count}")
+    column = layout.column(align=True)
+    column.operator(CTEG_OT_move_strips.bl_idname)
+    column.operator(CTEG_OT_update_from_strips.bl_idname)
+    column.operator(CTEG_OT_remove_baked.bl_idname)
 
 
 CLASSES = (CTEG_PT_bake,)
