@@ -179,9 +179,16 @@ def _text() -> bpy.types.Text | None:
 
 
 def _written() -> Iterator[Take]:
-    lines = {line.line_id: line for scene in bpy.data.scenes for line in _lines(scene)}
-    hidden = {take_id for line in lines.values() for take_id in line.discarded.split()}
-    return (take for take in _all().values() if take.line_id in lines and take.take_id not in hidden)
+    # A copied scene has lines of the same ids, and may have discarded other takes of them.
+    hidden_by: dict[str, list[set[str]]] = {}
+    for scene in bpy.data.scenes:
+        for line in _lines(scene):
+            hidden_by.setdefault(line.line_id, []).append(set(line.discarded.split()))
+    return (
+        take
+        for take in _all().values()
+        if any(take.take_id not in hidden for hidden in hidden_by.get(take.line_id, ()))
+    )
 
 
 def _chosen() -> set[str]:

@@ -29,6 +29,9 @@ def migrate() -> None:
 def _line_and_takes_from_actions(scene: bpy.types.Scene) -> None:
     """The one line becomes the first of the list, and each text that was baked on a head of the scene another."""
     settings = lines.settings_of(scene)
+    if settings.lines:
+        # A scene that was added, rather than read from an older file.
+        return
     found: dict[str, str] = {}
     seen: set[str] = set()
     for action in sorted(filter(_is_ours, bpy.data.actions), key=lambda each: (each.frame_range[0], each.name)):
@@ -61,7 +64,7 @@ def _line_and_takes_from_actions(scene: bpy.types.Scene) -> None:
 
 
 def _is_ours(action: bpy.types.Action) -> bool:
-    return actions.is_ours(action) and action.get(actions.CLIP) is not None
+    return actions.is_ours(action) and action.get(actions.CLIP) is not None and not action.get(actions.LINE)
 
 
 _STEPS: Final[tuple[Callable[[bpy.types.Scene], None], ...]] = (_line_and_takes_from_actions,)

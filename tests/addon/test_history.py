@@ -262,6 +262,30 @@ def test_a_file_of_the_version_before_gets_lines_and_takes(tmp_path: Path) -> No
     assert len(lines.takes_of(bpy.context.scene.cteg.lines[0])) == 2
 
 
+def test_a_scene_that_was_added_is_not_taken_for_an_older_one(tmp_path: Path) -> None:
+    box()
+    scene = bpy.data.scenes.new("Second")
+    scene.collection.objects.link(bpy.data.objects["Anna"])
+    line = lines.add(scene, "Well, hello there!")
+    history.add(line.line_id, make_clip())
+    bake_line(scene, line)
+    scene.cteg.lines.clear()
+    bpy.data.scenes.new("Third")
+    save_and_open(tmp_path / "a.blend")
+    assert [len(each.cteg.lines) for each in bpy.data.scenes] == [0, 0, 0]
+    assert {each.cteg.version for each in bpy.data.scenes} == {migration.VERSION}
+
+
+def test_a_copied_scene_may_discard_what_the_first_one_keeps(tmp_path: Path) -> None:
+    line = add_line("Well.")
+    take = history.add(line.line_id, make_clip())
+    bpy.ops.scene.new(type="FULL_COPY")
+    copy = next(each for each in bpy.data.scenes if each.name.endswith(".001"))
+    lines.discard_take(copy.cteg.lines[0], take.take_id)
+    save_and_open(tmp_path / "a.blend")
+    assert history.find(take.take_id) is not None
+
+
 def test_every_version_has_a_step_to_the_next() -> None:
     assert len(migration._STEPS) == migration.VERSION
     assert set(history._MIGRATIONS) == set(range(1, history.FORMAT))
