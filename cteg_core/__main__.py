@@ -61,7 +61,18 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", help="what the character says")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help="what the character says")
+    what.add_argument(
+        "--script", type=Path, metavar="FILE",
+        help="perform every line of a script instead: text, CSV, JSON, SRT or Fountain",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out a script's takes that are there already, to go on"
+    )
+    parser.add_argument(
+        "--timecode-fps", type=_rate, metavar="RATE", help="frames a second of the timecodes in a script"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the first take (default: %(default)s)")
     parser.add_argument("--takes", type=_count, default=1, help="how many performances (default: %(default)s)")
     parser.add_argument(
@@ -79,7 +90,8 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="FILE",
-        help="the file to write; several takes are numbered (default: clip.json, or take.csv)",
+        help="the file to write; several takes are numbered (default: clip.json, or take.csv); "
+        "of a script, the folder (default: takes)",
     )  # fmt: skip
     _model_arguments(parser)
 
@@ -149,7 +161,7 @@ def _import_emoava_arguments(parser: argparse.ArgumentParser) -> None:
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("serve", "be a sidecar: answer requests on standard input and output", _serve_arguments,
             "cteg_core.commands.serve:run"),
-    Command("generate", "perform one line and write its clips", _generate_arguments,
+    Command("generate", "perform a line, or every line of a script, and write the clips", _generate_arguments,
             "cteg_core.commands.generate:run"),
     Command("synthesize", "write a corpus of performances to train on", _synthesize_arguments,
             "cteg_core.commands.synthesize:run"),

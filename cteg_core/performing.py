@@ -12,6 +12,7 @@ from cteg_core.connection import Call, Disconnected
 from cteg_core.dialogue import DialogueLine, LineError, checked_text, sentences, word_count
 from cteg_core.emotion import EmotionRead
 from cteg_core.jsonrpc import RpcError
+from cteg_core.line_batches import LineBatch
 from cteg_core.performer import (
     Cancelled,
     EmotionReader,
@@ -28,81 +29,41 @@ READ_WORDS: Final = 22
 _TEXTS_A_BATCH: Final = 16
 
 
-class LinesPerformance:
-    """The lines of one request on their way through the model.
+def perform_lines(
+    performer: Performer, call: Call, asked: TakesOfLines, explained: Callable[[Exception], RpcError]
+) -> tuple[FailedLine, ...]:
+    """Perform the lines of one request and send what becomes of them; return those that failed.
 
     Args:
         performer: the model.
         call: the request; progress goes there.
         asked: its parameters.
         explained: turns what a model raised into what the user is told.
+
+    Raises Cancelled, and Disconnected.
     """
+    failed: list[FailedLine] = []
+    requests: dict[int, tuple[TakeRequest, ...]] = {}
+    for index, line in enumerate(asked.lines):
+        if isinstance(line, DialogueLine):
+            requests[index] = takes_of(line, asked.takes)
+        else:
+            failed.append(FailedLine(index, line.code, line.sentence))
+    senders: dict[tuple[int, int], ClipSender] = {}
 
-    def __init__(
-        self, performer: Performer, call: Call, asked: TakesOfLines, explained: Callable[[Exception], RpcError]
-    ) -> None:
-        self._performer = performer
-        self._call = call
-        self._explained = explained
-        self._failed: list[FailedLine] = []
-        self._unfinished: dict[int, dict[int, TakeRequest]] = {}
-        self._senders: dict[tuple[int, int], ClipSender] = {}
-        for index, line in enumerate(asked.lines):
-            if isinstance(line, DialogueLine):
-                self._unfinished[index] = {request.take: request for request in takes_of(line, asked.takes)}
-            else:
-                self._failed.append(FailedLine(index, line.code, line.sentence))
+    def send(line: int, request: TakeRequest, event: FrameChunk | FinishedTake) -> None:
+        sender = senders.setdefault((line, request.take), ClipSender(call.request.id, request.take, line))
+        match event:
+            case FrameChunk(_, first_frame, frames):
+                for chunk in sender.frames(first_frame, frames):
+                    call.progress(chunk)
+            case FinishedTake(_, clip):
+                for message in sender.finish(clip):
+                    call.progress(message)
 
-    def run(self) -> tuple[FailedLine, ...]:
-        """Perform all lines; return those that failed. Raises Cancelled, and Disconnected."""
-        if self._unfinished:
-            self._perform(tuple(self._unfinished))
-        return tuple(sorted(self._failed, key=lambda failed: failed.line))
-
-    def _perform(self, lines: Sequence[int]) -> None:
-        """Perform lines together; where that fails, the unfinished ones by halves, until one is alone with its fault.
-
-        Halves find the one bad line in few steps, and a batch too big for the memory becomes one that fits.
-        """
-        failure = self._failure_of_batch(lines)
-        if failure is None:
-            return
-        left = [line for line in lines if self._unfinished[line]]
-        if len(lines) == 1:
-            self._failed.append(FailedLine(lines[0], failure.code, failure.sentence))
-            return
-        for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-            if half:
-                self._perform(half)
-
-    def _failure_of_batch(self, lines: Sequence[int]) -> RpcError | None:
-        # What is returned holds no traceback: that would keep the failed batch's memory while its halves are tried.
-        try:
-            self._batch(lines)
-        except (Cancelled, Disconnected):
-            raise
-        except Exception as error:
-            return self._explained(error)
-        return None
-
-    def _batch(self, lines: Sequence[int]) -> None:
-        owners = [(line, request) for line in lines for request in self._unfinished[line].values()]
-        for event in self._performer.perform([request for _, request in owners], self._call.is_cancelled):
-            line, request = owners[event.request_index]
-            sender = self._senders.setdefault(
-                (line, request.take), ClipSender(self._call.request.id, request.take, line)
-            )
-            match event:
-                case FrameChunk(_, first_frame, frames):
-                    for chunk in sender.frames(first_frame, frames):
-                        self._call.progress(chunk)
-                case FinishedTake(_, clip):
-                    for message in sender.finish(clip):
-                        self._call.progress(message)
-                    del self._unfinished[line][request.take]
-        forgotten = [take for line in lines for take in self._unfinished[line]]
-        if forgotten:
-            raise RuntimeError(f"The model ended without take {forgotten[0] + 1}.")
+    reasons = LineBatch(performer, requests, call.is_cancelled, send, explained, (Disconnected,)).perform()
+    failed += [FailedLine(line, reason.code, reason.sentence) for line, reason in reasons.items()]
+    return tuple(sorted(failed, key=lambda line: line.line))
 
 
 def read_texts(

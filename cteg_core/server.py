@@ -18,7 +18,7 @@ from cteg_core.connection import Call, Connection, Disconnected
 from cteg_core.dialogue import LineError
 from cteg_core.jsonrpc import ErrorCode, RpcError
 from cteg_core.performer import Cancelled, EmotionReader, FinishedTake, FrameChunk, Performer, takes_of
-from cteg_core.performing import LinesPerformance, read_texts
+from cteg_core.performing import perform_lines, read_texts
 from cteg_core.protocol import (
     GENERATE,
     INITIALIZE,
@@ -156,7 +156,7 @@ class Server:
         performer = self._loaded_performer()
         if "lines" in call.request.params:
             many = TakesOfLines.from_params(call.request.params)
-            failed = LinesPerformance(performer, call, many, self._explained).run()
+            failed = perform_lines(performer, call, many, self._explained)
             return failed_lines_result(many.takes, failed)
         asked = TakesOfLine.from_params(call.request.params)
         senders = [ClipSender(call.request.id, take) for take in range(asked.takes)]

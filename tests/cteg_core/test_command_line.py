@@ -10,7 +10,7 @@ import pytest
 from cteg_core.__main__ import COMMANDS, main
 from cteg_core.clip import ExpressionClip
 from cteg_core.commands import generate
-from cteg_core.commands.generate import in_head_space, numbered, written
+from cteg_core.commands.take_files import in_head_space, numbered, written
 from flame_rig.livelink import read_livelink
 from flame_rig.spaces import arkit_from_frames
 from tests.fakes.fake_sidecar import FakePerformer
