@@ -122,6 +122,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, metavar="DIR", required=True, help="folder with goemotions/")
+    parser.add_argument("--dialogue", type=Path, metavar="DIR", help="the project's dialogue/, performed with its arcs")
     parser.add_argument(
         "--split", choices=TEXT_SPLITS, default=TEXT_SPLITS[0],
         help="of the labelled text; train on no other than %(default)s (default: %(default)s)",

@@ -36,8 +36,8 @@ class EmotionRead:
     """What emotion a text was read to carry, or was told to carry.
 
     Attributes:
-        probabilities: 28 numbers in [0, 1] in the order of ``EMOTION_LABELS`` (multi-label: they
-            need not sum to 1).
+        probabilities: 28 numbers in [0, 1] in the order of ``EMOTION_LABELS``. A read from text shares 1 among them;
+            what a user asks for need not sum to 1.
         valence, arousal, dominance: EmoBank's scale moved to [-1, 1] (0 = its midpoint 3).
     """
 
@@ -51,6 +51,23 @@ class EmotionRead:
             raise ValueError(
                 f"An emotion read holds {len(EMOTION_LABELS)} probabilities; got {len(self.probabilities)}."
             )
+
+    @property
+    def basics(self) -> tuple[float, ...]:
+        """Shares of the Ekman six and neutral, in the order of ``BASIC_EMOTIONS``; they sum to 1 (all 0: neutral)."""
+        sums = dict.fromkeys(BASIC_EMOTIONS, 0.0)
+        for label, probability in zip(EMOTION_LABELS, self.probabilities, strict=True):
+            sums[BASIC_OF_LABEL[label]] += probability
+        total = sum(sums.values())
+        if total <= 0.0:
+            return tuple(float(basic == "neutral") for basic in BASIC_EMOTIONS)
+        return tuple(value / total for value in sums.values())
+
+    @property
+    def basic(self) -> str:
+        """The basic emotion with the largest share."""
+        shares = self.basics
+        return BASIC_EMOTIONS[shares.index(max(shares))]
 
     def strongest(self, count: int = 3) -> tuple[tuple[str, float], ...]:
         """Return the ``count`` most probable labels with their probabilities, strongest first."""

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cteg_core.speech import plan_speech
-from cteg_core.training.affect import condition_vector, draw_target
 from cteg_core.training.corpus import FPS, CorpusItem, CorpusReader, choose_lines
+from cteg_core.training.direction import direct, perform_arc
 from cteg_core.training.order import held_out_lines
-from cteg_core.training.performance import synthesise
 from cteg_core.training.text_data import LabelledLine, word_count
 
 LONGEST_LINE: Final = 16
@@ -72,18 +71,19 @@ def held_out_of_text(
     items, again = [], []
     for index, line in enumerate(chosen):
         rng = np.random.default_rng([_TRUTH_STREAM, abs(seed), index])
-        target = draw_target(line, rng)
         plan = plan_speech(line.text, fps=FPS, seed=int(rng.integers(2**62)))
-        frames = synthesise(target, plan, rng)
-        items.append(CorpusItem(frames, plan.features, condition_vector(target), frames[0].copy(), True, False, index))
-        again.append(tuple(synthesise(target, plan, rng) for _ in range(takes)))
+        arc = direct(line, plan, rng)
+        frames = perform_arc(arc, plan, rng)
+        emotion = arc.mean(len(frames))
+        items.append(CorpusItem(frames, plan.features, emotion, arc, frames[0].copy(), True, False, index))
+        again.append(tuple(perform_arc(arc, plan, rng) for _ in range(takes)))
     known = choose_lines([line for line in train if word_count(line.text) <= LONGEST_LINE], POOL_LINES, seed)
 
     def perform(place: int) -> Frames:
         rng = np.random.default_rng([_POOL_STREAM, abs(seed), place])
         line = known[place]
-        target = draw_target(line, rng)
-        return synthesise(target, plan_speech(line.text, fps=FPS, seed=int(rng.integers(2**62))), rng)
+        plan = plan_speech(line.text, fps=FPS, seed=int(rng.integers(2**62)))
+        return perform_arc(direct(line, plan, rng), plan, rng)
 
     return HeldOut(
         tuple(line.text for line in chosen),

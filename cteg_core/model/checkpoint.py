@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +73,10 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling."""
+    """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling.
+
+    ``adapters`` are those of the text encoder by name (``Adapters.state``); empty where its own weights are used.
+    """
 
     info: CheckpointInfo
     network: CtegNetwork
@@ -81,6 +84,7 @@ class Checkpoint:
     thresholds: Tensor
     scaling: Scaling
     sha256: str = ""
+    adapters: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -89,10 +93,14 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
-    """Write a checkpoint; each file appears whole or not at all. Returns the weights' SHA-256."""
+    """Write a checkpoint; each file appears whole or not at all. Returns the weights' SHA-256.
+
+    Adapters and emotion head are written in half precision, which changes what is read by less than a thousandth.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{name}": value for name, value in checkpoint.network.state_dict().items()}
-    tensors |= {f"emotion.{name}": value for name, value in checkpoint.emotion_head.state_dict().items()}
+    tensors |= {f"emotion.{name}": value.half() for name, value in checkpoint.emotion_head.state_dict().items()}
+    tensors |= {f"adapters.{name}": value.half() for name, value in checkpoint.adapters.items()}
     tensors |= {
         "thresholds": checkpoint.thresholds.float(),
         "scaling.mean": checkpoint.scaling.mean,
@@ -132,6 +140,7 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
         network.load_state_dict(_part(tensors, "network."))
         head = EmotionHead(EmotionHeadConfig.from_record(record["emotion_head"]))
         head.load_state_dict(_part(tensors, "emotion."))
+        adapters = {name: value.float() for name, value in _part(tensors, "adapters.").items()}
         scaling = Scaling(tensors["scaling.mean"].to(device), tensors["scaling.deviation"].to(device))
         info = CheckpointInfo(
             name=str(record["name"]),
@@ -145,7 +154,7 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
         thresholds = tensors["thresholds"]
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"The checkpoint in {folder} does not fit this version of CTEG: {error}") from error
-    return Checkpoint(info, network.to(device).eval(), head.to(device).eval(), thresholds, scaling, sha256)
+    return Checkpoint(info, network.to(device).eval(), head.to(device).eval(), thresholds, scaling, sha256, adapters)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ class Conditions:
     """The conditions of a batch of B performances over L decoder positions.
 
     Attributes:
-        emotion: ``[B, E]``: 28 probabilities, valence, arousal, dominance, intensity.
+        emotion: ``[B, E]``: 28 probabilities, valence, arousal, dominance, intensity; of the line as a whole.
         emotion_known: ``[B]``, 1 where the emotion is given, 0 where the text must tell it.
         plan: ``[B, L, P]``, the speech plan of the frame that each position predicts.
         elapsed: ``[B, L]`` seconds from the line's start to the predicted frame.
@@ -33,6 +33,8 @@ class Conditions:
         remaining_known: ``[B]``, 1 where the line's length is given.
         returns_to_rest: ``[B]``, 1 where the line ends at the rest face, 0 where another follows.
         frame_seconds: ``[B]`` time between frames; None where the network knows one frame rate only.
+        emotion_course: ``[B, L, E]``, the emotion of the frame that each position predicts, where a line turns from one
+            to another; None where every frame has the line's.
         utterance: ``[B, U]`` the utterance latent, or None to take it from the target.
         target, target_mask: ``[B, T, 53]`` and ``[B, T]``, read by the utterance encoder only.
     """
@@ -45,6 +47,7 @@ class Conditions:
     remaining_known: Tensor
     returns_to_rest: Tensor
     frame_seconds: Tensor | None = None
+    emotion_course: Tensor | None = None
     utterance: Tensor | None = None
     target: Tensor | None = None
     target_mask: Tensor | None = None
@@ -79,8 +82,10 @@ class ConditionEmbedding(nn.Module):
         batch, length = conditions.elapsed.shape
         total: Tensor = conditions.elapsed.new_zeros((batch, length, 1))
         if self.emotion is not None:
-            known = conditions.emotion_known.unsqueeze(-1)  # [B, 1]
-            total = total + self.emotion(torch.cat((conditions.emotion * known, known), -1)).unsqueeze(1)
+            course = conditions.emotion_course
+            course = conditions.emotion.unsqueeze(1) if course is None else course  # [B, L or 1, E]
+            known = conditions.emotion_known[:, None, None].expand(-1, course.shape[1], 1)
+            total = total + self.emotion(torch.cat((course * known, known), -1))
         if self.plan is not None:
             total = total + self.plan(conditions.plan)
         if self.timing is not None:

@@ -1,4 +1,4 @@
-"""From what the emotion head reads to what the decoder is told to act."""
+"""From what is read of a text to what the decoder is told to act."""
 
 from __future__ import annotations
 
@@ -7,41 +7,35 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cteg_core.emotion import EMOTION_LABELS, EmotionRead
+from cteg_core.emotion import BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 
 NEUTRAL: Final = EMOTION_LABELS.index("neutral")
 ACTED: Final = 0.9
 """Strength given to the strongest emotion of a line, as the corpus gives its labels."""
-FAINT: Final = 0.5
-"""On a line that reads as neutral, an emotion below its own threshold (one half, once calibrated) is not acted."""
-
-
-def calibrated(probabilities: NDArray[np.floating], thresholds: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Move each label's odds so that its own decision threshold reads as one half.
-
-    Labels that are rare in the training text are decided on far below one half; without this their
-    emotions would never be acted. Shapes ``[..., 28]`` and ``[28]``.
-    """
-    p = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-6, 1 - 1e-6)
-    t = np.clip(np.asarray(thresholds, dtype=np.float64), 1e-6, 1 - 1e-6)
-    return p * (1 - t) / (p * (1 - t) + (1 - p) * t)
+BESIDE: Final = 0.8
+"""Share of the strongest emotion that one of another basic emotion counts for at most: a face that shows two things
+equally is read as neither."""
+FAINTEST: Final = 0.1
+"""Strengths below this part of the strongest are not acted."""
 
 
 def acted(read: EmotionRead) -> NDArray[np.float32]:
     """Return the strengths to act, ``float32 [28]``: the clear emotions of a read, the strongest at ``ACTED``.
 
-    A person acts one or two things at a time; a classifier spreads itself thinly over many.
+    The basic emotion with the largest share leads, and its labels; others stand beside it by the square of their
+    part. A person acts one or two things at a time; a reader spreads itself thinly over many.
     """
-    strengths = np.asarray(read.probabilities, dtype=np.float64)
-    feeling = strengths.copy()
-    feeling[NEUTRAL] = 0.0
-    strongest = float(feeling.max())
-    if strongest < FAINT and strengths[NEUTRAL] >= strongest:
-        feeling[:] = 0.0
-        feeling[NEUTRAL] = ACTED
-        return feeling.astype(np.float32)
-    sharpened = (feeling / max(strongest, 1e-6)) ** 2
-    sharpened[sharpened < 0.1] = 0.0
-    # A line that reads as neutral as well is acted with restraint.
-    restraint = 1.0 if strengths[NEUTRAL] <= strongest else max(0.5, strongest / float(strengths[NEUTRAL]))
-    return (sharpened * ACTED * restraint).astype(np.float32)
+    given = np.asarray(read.probabilities, dtype=np.float64)
+    leading = read.basic
+    strengths = np.zeros(len(EMOTION_LABELS))
+    if leading == "neutral":
+        strengths[NEUTRAL] = ACTED
+        return strengths.astype(np.float32)
+    leads = np.array([BASIC_OF_LABEL[label] == leading for label in EMOTION_LABELS])
+    strongest = float(given[leads].max())
+    relative = given / strongest
+    relative[~leads] = np.minimum(relative[~leads], BESIDE)
+    relative[NEUTRAL] = 0.0
+    strengths = ACTED * relative**2
+    strengths[strengths < FAINTEST * ACTED] = 0.0
+    return strengths.astype(np.float32)

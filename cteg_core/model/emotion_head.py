@@ -1,4 +1,4 @@
-"""The emotion head: which emotion a text carries, read from the frozen text encoder's states."""
+"""The emotion head: which emotion a text, or a clause of it, carries, read from the text encoder's states."""
 
 from __future__ import annotations
 
@@ -49,22 +49,25 @@ class EmotionHead(nn.Module):
         self.labels = nn.Linear(config.d_model * (config.heads + 1), LABEL_COUNT)
         self.affect = nn.Linear(config.d_model * (config.heads + 1), AFFECT_COUNT)
 
-    def forward(self, layers: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, layers: Tensor, mask: Tensor, pooled: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Read emotion.
 
         Args:
             layers: ``[B, R, S, d_text]``.
             mask: ``bool [B, S]``, True at real tokens.
+            pooled: ``bool [B, S]``, True at the tokens whose emotion is asked for (a clause's), at least one of each
+                text; the others are read as what surrounds them. None asks for the whole text's.
 
         Returns:
-            Logits ``[B, 28]`` (independent labels) and valence, arousal, dominance ``[B, 3]`` in
-            [-1, 1], 0 at the midpoint of EmoBank's scale.
+            Logits ``[B, 28]``: their softmax shares the face among the labels, and each by itself says whether its
+            label is there. Valence, arousal, dominance ``[B, 3]`` in [-1, 1], 0 at the midpoint of EmoBank's scale.
         """
         weights = self.mixture.softmax(0)
         mixed = sum(weights[i] * norm(layers[:, i]) for i, norm in enumerate(self.norms))  # [B, S, D_text]
         hidden = self.layer(self.dropout(self.lift(mixed)), src_key_padding_mask=~mask)  # [B, S, D]
-        attention = self.pool(hidden).masked_fill(~mask.unsqueeze(-1), -1e4).softmax(1)  # [B, S, H]
-        pooled = (attention.transpose(1, 2) @ hidden).flatten(1)  # [B, H*D]
-        highest = hidden.masked_fill(~mask.unsqueeze(-1), -1e4).amax(1)  # [B, D]
-        features = self.dropout(self.norm(torch.cat((pooled, highest), -1)))
+        outside = ~(mask if pooled is None else pooled).unsqueeze(-1)  # [B, S, 1]
+        attention = self.pool(hidden).masked_fill(outside, -1e4).softmax(1)  # [B, S, H]
+        mean = (attention.transpose(1, 2) @ hidden).flatten(1)  # [B, H*D]
+        highest = hidden.masked_fill(outside, -1e4).amax(1)  # [B, D]
+        features = self.dropout(self.norm(torch.cat((mean, highest), -1)))
         return self.labels(features), torch.tanh(self.affect(features))

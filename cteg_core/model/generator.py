@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cteg_core.clip import ExpressionClip, Word
+from cteg_core.clauses import arc_of
+from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text, sentences
 from cteg_core.emotion import EmotionRead
 from cteg_core.layers import add_blinks
@@ -23,7 +24,7 @@ from cteg_core.model.conditions import REFERENCE_FPS, Conditions, masked_text
 from cteg_core.model.config import FRAME_RATES
 from cteg_core.model.decoding import NOISE_CORRELATION, Draws, Guidance, Lines, decode, draws_for
 from cteg_core.model.easing import eased, joined
-from cteg_core.model.emotion_acting import calibrated
+from cteg_core.model.emotion_reading import EmotionReader, LineRead
 from cteg_core.model.parts import (
     LEARNED_INTENSITY,
     MAX_PART_WORDS,
@@ -85,8 +86,10 @@ class Generator:
         """
         if fps is not None and fps != checkpoint.info.fps:
             _check_rate(fps, checkpoint)
+        encoder.adapt_to(checkpoint.adapters)
         self._checkpoint = checkpoint
         self._encoder = encoder
+        self._reader = EmotionReader(encoder, checkpoint.emotion_head)
         self._device = device
         self._unconditional = unconditional
         self._fps = checkpoint.info.fps if fps is None else fps
@@ -112,14 +115,7 @@ class Generator:
 
     def read_emotion(self, texts: Sequence[str]) -> tuple[EmotionRead, ...]:
         """Read the emotion of texts of at most the encoder's length."""
-        states = self._encoder.encode(texts)
-        with torch.inference_mode():
-            logits, affect = self._checkpoint.emotion_head(states.layers, states.mask)
-        p = calibrated(logits.sigmoid().cpu().numpy(), self._checkpoint.thresholds.cpu().numpy())
-        return tuple(
-            EmotionRead(tuple(float(x) for x in row), *(float(x) for x in vad))
-            for row, vad in zip(p, affect.cpu().numpy(), strict=True)
-        )
+        return self._reader.read(texts)
 
     def perform(
         self, requests: Sequence[TakeRequest], cancelled: Callable[[], bool]
@@ -136,7 +132,7 @@ class Generator:
     def _parts(self, request: TakeRequest) -> tuple[Part, ...]:
         line, controls = request.line, request.line.controls
         texts = sentences(checked_text(line.text).text, MAX_PART_WORDS)
-        reads = (controls.emotion,) * len(texts) if controls.emotion is not None else self.read_emotion(texts)
+        reads = self._reads(texts, controls)
         fps = self._fps
         try:
             plans = part_plans(texts, controls, request.seed, fps, self._longest_part)
@@ -146,13 +142,20 @@ class Generator:
             Part(
                 text=text,
                 plan=plan,
-                emotion=emotion_condition(read),
-                read=read,
+                arc=arc_of(plan, read.clauses, np.stack([emotion_condition(each) for each in read.reads])),
+                read=read.whole,
                 fixed_length=controls.duration is not None or rank < len(texts) - 1,
                 last=rank == len(texts) - 1,
             )
             for rank, (text, plan, read) in enumerate(zip(texts, plans, reads, strict=True))
         )
+
+    def _reads(self, texts: Sequence[str], controls: Controls) -> Sequence[LineRead]:
+        """Return what each part of a line carries: what the user asks for, or what is read."""
+        asked = controls.emotion
+        if asked is not None:
+            return [LineRead(asked, (text,), (asked,)) for text in texts]
+        return self._reader.read_lines(texts)
 
     @property
     def _longest_part(self) -> int:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from cteg_core.affect import expected_affect
+from cteg_core.clauses import Arc
 from cteg_core.clip import Controls, Word
 from cteg_core.dialogue import LineError
 from cteg_core.emotion import EmotionRead
@@ -32,14 +33,15 @@ class Part:
     Attributes:
         text: its words.
         plan: when they are said.
-        emotion: what to act, and ``read``: what was read (or asked for).
+        arc: what to act clause by clause, ``[K, 31]`` (:func:`emotion_condition`).
+        read: what was read of it as a whole (or asked for).
         fixed_length: whether it must last exactly the plan's length.
         last: whether the line ends with it.
     """
 
     text: str
     plan: SpeechPlan
-    emotion: NDArray[np.float32]
+    arc: Arc
     read: EmotionRead
     fixed_length: bool
     last: bool
@@ -159,14 +161,16 @@ def part_conditions(
     for row, part in enumerate(parts):
         plan[row, 1 : part.plan.length + 1] = torch.from_numpy(part.plan.features)
         remaining[row] = (part.plan.length / fps - times).clamp_min(0.0)
-    emotion = torch.stack(
-        [
-            torch.from_numpy(np.append(part.emotion, np.float32(min(intensity, LEARNED_INTENSITY))))
-            for part, intensity in zip(parts, intensities, strict=True)
-        ]
-    )
+    emotion = torch.zeros(len(parts), parts[0].arc.emotions.shape[1] + 1)
+    course = torch.zeros(len(parts), positions, emotion.shape[1])
+    for row, (part, intensity) in enumerate(zip(parts, intensities, strict=True)):
+        emotion[row, :-1] = torch.from_numpy(part.arc.mean(part.plan.length))
+        course[row, 1:, :-1] = torch.from_numpy(part.arc.over(positions - 1))
+        strength = min(intensity, LEARNED_INTENSITY)
+        emotion[row, -1] = course[row, 1:, -1] = strength
     return Conditions(
         emotion=emotion.to(device),
+        emotion_course=course.to(device),
         emotion_known=torch.ones(len(parts), device=device),
         plan=plan.to(device),
         elapsed=times.expand(len(parts), positions).to(device),

@@ -1,17 +1,19 @@
-"""The text encoder: a frozen BERT-like model read through transformers, checked by SHA-256."""
+"""The text encoder: a BERT-like model read through transformers, checked by SHA-256, its own weights frozen."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from cteg_core.model.adapters import Adapters, rank_of
 
 MINILM_SHA256: Final[dict[str, str]] = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -42,11 +44,14 @@ class TextStates:
         layers: ``[B, R, S, d_text]``, one for each of ``READ_LAYERS``.
         mask: ``bool [B, S]``, True at real tokens.
         unknown: for each text, how many of its tokens the vocabulary does not hold.
+        spans: ``int64 [B, S, 2]``, the letters of the text that each token stands for; (0, 0) at special tokens, and
+            at those of what came before the text. None where an encoder cannot tell.
     """
 
     layers: Tensor
     mask: Tensor
     unknown: tuple[int, ...]
+    spans: Tensor | None = None
 
     @property
     def last(self) -> Tensor:
@@ -60,6 +65,7 @@ class TextEncoder:
     def __init__(self, model: Any, tokenizer: Any, device: torch.device) -> None:
         self._model = model.to(device).eval().requires_grad_(False)
         self._tokenizer = tokenizer
+        self._adapters: Adapters | None = None
         self.device = device
 
     @classmethod
@@ -98,15 +104,48 @@ class TextEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> TextStates:
-        """Encode texts; raises TextEncoderError when one is longer than :attr:`max_tokens`."""
-        batch = self._tokenizer(list(texts), padding=True, return_tensors="pt", verbose=False)
+        """Encode texts with the encoder's own weights; raises TextEncoderError when one is too long."""
+        return self._states(list(texts), None)
+
+    @torch.inference_mode()
+    def encode_adapted(self, texts: Sequence[str], before: Sequence[str] | None = None) -> TextStates:
+        """Encode texts through the adapters, where there are any: for the emotion head.
+
+        Args:
+            texts: as for :meth:`encode`.
+            before: for each text what was said or happened just before it; None where nothing is known of any.
+        """
+        if self._adapters is None:
+            return self._states(list(texts), before)
+        with self._adapters.applied():
+            return self._states(list(texts), before)
+
+    def adapt(self, rank: int) -> Adapters:
+        """Put adapters in, which change nothing yet, and return them; raises ValueError where there are some."""
+        self._adapters = Adapters(self._model, rank)
+        return self._adapters
+
+    def adapt_to(self, state: Mapping[str, Tensor]) -> None:
+        """Take a checkpoint's adapters (none of them: the encoder as it is); raises ValueError if they do not fit."""
+        if state:
+            adapters = self._adapters or self.adapt(rank_of(state))
+            adapters.load(state)
+
+    def _states(self, texts: list[str], before: Sequence[str] | None) -> TextStates:
+        given = [texts] if before is None else [list(before), texts]
+        batch = self._tokenizer(*given, padding=True, return_tensors="pt", verbose=False, return_offsets_mapping=True)
         if batch["input_ids"].shape[1] > self.max_tokens:
             raise TextEncoderError(f"A text is longer than the text encoder's {self.max_tokens} tokens: split it.")
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
-        states = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        kinds = batch["token_type_ids"].to(self.device)
+        states = self._model(
+            input_ids=ids, attention_mask=mask, token_type_ids=kinds, output_hidden_states=True
+        ).hidden_states
         layers = torch.stack([states[index] for index in READ_LAYERS], dim=1)  # [B, R, S, D]
         unknown = (ids == self._tokenizer.unk_token_id).sum(1)
-        return TextStates(layers, mask.bool(), tuple(int(count) for count in unknown))
+        own = kinds == (len(given) - 1)
+        spans = batch["offset_mapping"].to(self.device) * own.unsqueeze(-1)  # [B, S, 2]
+        return TextStates(layers, mask.bool(), tuple(int(count) for count in unknown), spans)
 
 
 def find_folder(folder: Path | None) -> Path:

@@ -116,8 +116,12 @@ def make_batch(
     rates = torch.tensor([fps] * count if isinstance(fps, float) else fps)  # [B]
     times = place / rates[:, None]  # [B, L]
     together = _kept(count, dropout.both, generator)
+    course = torch.zeros(count, positions, items[0].emotion.shape[0])
+    for row, item in enumerate(items):
+        course[row, 1:] = torch.from_numpy(item.arc.over(positions - 1))
     conditions = Conditions(
         emotion=torch.from_numpy(np.stack([emotion_vector(item) for item in items])),
+        emotion_course=course,
         emotion_known=together * _kept(count, dropout.emotion, generator),
         plan=plan,
         elapsed=times,

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from cteg_core.clauses import Arc
 from cteg_core.emotion import EMOTION_LABELS
 from cteg_core.speech import SPEECH_WIDTH, plan_speech
-from cteg_core.training.affect import condition_vector, draw_target
-from cteg_core.training.performance import synthesise
+from cteg_core.training.direction import direct, perform_arc
 from cteg_core.training.text_data import LabelledLine
 from flame_rig.spaces import CTEG_HEAD_1, FRAME_WIDTH
 
-CORPUS_FORMAT: Final = 1
+CORPUS_FORMAT: Final = 2
 SHARD_ITEMS: Final = 2000
 FPS: Final = 30.0
 CHAINED_SHARE: Final = 0.15
@@ -44,6 +44,9 @@ _ARRAYS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     "speech": ("F16", (SPEECH_WIDTH,)),
     "offsets": ("I64", ()),
     "emotions": ("F32", (CONDITION_WIDTH,)),
+    "arc_offsets": ("I64", ()),
+    "arc_starts": ("I64", ()),
+    "arc_emotions": ("F32", (CONDITION_WIDTH,)),
     "settles": ("U8", ()),
     "chained": ("U8", ()),
     "lines": ("I64", ()),
@@ -59,7 +62,8 @@ class CorpusItem:
     Attributes:
         frames: ``float32 [T, 53]`` in space ``cteg-head-1``.
         speech: ``float32 [T, SPEECH_WIDTH]``, the plan it followed.
-        emotion: ``float32 [32]``, what it was asked to show (``affect.condition_vector``).
+        emotion: ``float32 [32]``, what it was asked to show (``affect.condition_vector``), over the whole line.
+        arc: the same clause by clause; one entry where the line does not turn.
         start_frame: ``float32 [53]``, the pose it starts from: its first frame, the rest face unless chained.
         settles: whether it ends at rest.
         chained: whether it starts from another performance's pose.
@@ -69,6 +73,7 @@ class CorpusItem:
     frames: NDArray[np.float32]
     speech: NDArray[np.float32]
     emotion: NDArray[np.float32]
+    arc: Arc
     start_frame: NDArray[np.float32]
     settles: bool
     chained: bool
@@ -125,7 +130,7 @@ def synthesise_corpus(
     settings = CorpusSettings(len(lines) * performances_per_line, seed, shard_items)
     out_dir.mkdir(parents=True, exist_ok=True)
     texts = "".join(json.dumps({"text": line.text}, ensure_ascii=False) + "\n" for line in lines)
-    labels = json.dumps([[*line.emotions, *(line.vad or ())] for line in lines])
+    labels = json.dumps([[*line.emotions, *(line.vad or ()), line.clauses, line.arc] for line in lines])
     digest = hashlib.sha256((json.dumps(asdict(settings)) + texts + labels).encode()).hexdigest()
     _claim(out_dir, texts, digest)
     order = np.random.default_rng([_ORDER_STREAM, seed & _SEED_MASK]).permutation(settings.pairs)
@@ -190,7 +195,6 @@ def _performances(
         line = lines[int(index)]
         draws = rng.random(6)
         natural = plan_speech(line.text, fps=FPS, seed=int(rng.integers(2**62)))
-        target = draw_target(line, rng)
         plan = natural
         if draws[0] < TIMED_SHARE or draws[1] < SILENT_SHARE:
             factor = _TIMED_FACTOR[0] + draws[2] * (_TIMED_FACTOR[1] - _TIMED_FACTOR[0])
@@ -198,13 +202,15 @@ def _performances(
             plan = plan_speech(
                 line.text, fps=FPS, seed=int(rng.integers(2**62)), duration=duration, speech=draws[1] >= SILENT_SHARE
             )
+        arc = direct(line, plan, rng)
         chained = bool(draws[3] < CHAINED_SHARE and pool)
         settles = bool(draws[4] >= CHAINED_SHARE)
         start = pool[int(draws[5] * len(pool))] if chained else None
-        frames = synthesise(target, plan, rng, start_pose=start, settle=settles)
+        frames = perform_arc(arc, plan, rng, start_pose=start, settle=settles)
         # A pose to chain from: where an unsettled line ends, or the middle of a settled one.
         pool = [*pool[-_POOL:], frames[-1 if not settles else len(frames) // 2]]
-        yield CorpusItem(frames, plan.features, condition_vector(target), frames[0], settles, chained, int(index))
+        emotion = arc.mean(len(frames))
+        yield CorpusItem(frames, plan.features, emotion, arc, frames[0], settles, chained, int(index))
 
 
 def _concatenated(items: Iterator[CorpusItem]) -> dict[str, NDArray[Any]]:
@@ -215,6 +221,9 @@ def _concatenated(items: Iterator[CorpusItem]) -> dict[str, NDArray[Any]]:
         "speech": np.concatenate([item.speech for item in held]),
         "offsets": offsets,
         "emotions": np.stack([item.emotion for item in held]),
+        "arc_offsets": np.cumsum([0, *(len(item.arc.starts) for item in held)]),
+        "arc_starts": np.concatenate([item.arc.starts for item in held]),
+        "arc_emotions": np.concatenate([item.arc.emotions for item in held]),
         "settles": np.array([item.settles for item in held]),
         "chained": np.array([item.chained for item in held]),
         "lines": np.array([item.line_index for item in held]),
@@ -241,16 +250,20 @@ class CorpusReader:
         manifest = _manifest(folder)
         self.fps = float(manifest["fps"])
         self.texts = _texts(folder / "lines.jsonl")
-        self._shards = [_open_shard(_shard_path(folder, i), manifest["digest"]) for i in range(int(manifest["shards"]))]
+        shards = int(manifest["shards"])
+        self._shards = [_open_shard(_shard_path(folder, i), manifest["digest"]) for i in range(shards)]
         small = {
             name: [shard.get_tensor(name) for shard in self._shards]
-            for name in ("offsets", "emotions", "settles", "chained", "lines")
+            for name in _ARRAYS
+            if name not in ("frames", "speech")
         }
         self._offsets = small["offsets"]
         self._first = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
         self.lengths: NDArray[np.int64] = np.concatenate([np.diff(offsets) for offsets in self._offsets])
         self.emotions: NDArray[np.float32] = np.concatenate(small["emotions"])
         self.line_indices: NDArray[np.int64] = np.concatenate(small["lines"])
+        arcs = (small["arc_offsets"], small["arc_starts"], small["arc_emotions"])
+        self._arcs = list(zip(*arcs, strict=True))
         self._settles, self._chained = np.concatenate(small["settles"]), np.concatenate(small["chained"])
         self._folder = folder
         unknown = np.flatnonzero((self.line_indices < 0) | (self.line_indices >= len(self.texts)))
@@ -278,11 +291,29 @@ class CorpusReader:
             frames=frames,
             speech=speech,
             emotion=self.emotions[index],
+            arc=self._arc(shard, within, index),
             start_frame=frames[0].copy(),
             settles=bool(self._settles[index]),
             chained=bool(self._chained[index]),
             line_index=int(self.line_indices[index]),
         )
+
+    def arc_length(self, index: int) -> int:
+        """Return how many emotions performance ``index`` shows one after the other."""
+        shard = int(np.searchsorted(self._first, index, side="right")) - 1
+        offsets, _, _ = self._arcs[shard]
+        within = index - int(self._first[shard])
+        return int(offsets[within + 1] - offsets[within])
+
+    def _arc(self, shard: int, within: int, index: int) -> Arc:
+        offsets, starts, emotions = self._arcs[shard]
+        chosen = slice(int(offsets[within]), int(offsets[within + 1]))
+        if not np.isfinite(emotions[chosen]).all():
+            raise ValueError(f"{self._named(index)} has an arc that is not finite: synthesise the shard again.")
+        try:
+            return Arc(starts[chosen], emotions[chosen])
+        except ValueError as error:
+            raise ValueError(f"{self._named(index)}: {error} Synthesise the shard again.") from None
 
     def _named(self, index: int) -> str:
         """Return a performance's file and place, for messages."""
@@ -327,6 +358,12 @@ def _open_shard(path: Path, digest: str) -> Any:
         raise ValueError(f"{path} is damaged: its item {empty[0]} has no frames.")
     if not len(offsets) or offsets[0] != 0 or offsets[-1] != shard.get_slice("frames").get_shape()[0]:
         raise ValueError(f"{path} is damaged: its offsets do not divide its frames.")
+    arc_offsets = shard.get_tensor("arc_offsets")
+    arcs = [shard.get_slice(name).get_shape()[0] for name in ("arc_starts", "arc_emotions")]
+    if len(arc_offsets) != len(offsets) or arc_offsets[0] != 0 or arcs != [arc_offsets[-1]] * 2:
+        raise ValueError(f"{path} is damaged: its arcs are not as many as its items.")
+    if (np.diff(arc_offsets) < 1).any():
+        raise ValueError(f"{path} is damaged: an item has no arc.")
     for name in ("emotions", "settles", "chained", "lines"):
         if shard.get_slice(name).get_shape()[0] != len(offsets) - 1:
             raise ValueError(f"{path} is damaged: its {name} end before or behind its item {len(offsets) - 2}.")

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS
-from cteg_core.training.text_data import word_count
+from cteg_core.training.text_data import LabelledLine, word_count
 
 DIALOGUE_SPLITS: Final = ("train", "test")
 COLUMNS: Final = ("scene", "context", "text", "arc", "intensity", "affect")
@@ -59,6 +59,12 @@ class WrittenLine:
         weights = np.array([max(word_count(clause), 1) for clause in self.clauses], dtype=np.float64)
         shares = weights @ np.array(self.arc) / weights.sum()
         return tuple(float(share) for share in shares)
+
+    def labelled(self) -> LabelledLine:
+        """Return the line as training takes it; its clauses put together are its text."""
+        clauses = tuple(f"{clause} " for clause in self.clauses[:-1]) + self.clauses[-1:]
+        vad = (self.valence, self.arousal, self.dominance)
+        return LabelledLine(self.text, self.emotions, vad, self.split, clauses, self.arc)
 
     @property
     def basic(self) -> str:

@@ -99,10 +99,15 @@ class Acting:
     salience: float
 
 
-def choose_acting(emotion: EmotionTarget, rng: np.random.Generator) -> Acting:
+def choose_acting(emotion: EmotionTarget, rng: np.random.Generator, *, may_turn: bool = True) -> Acting:
     """Choose how a distribution looks this time: a variant of each emotion, its side, blended or one after another.
 
     The draws do not depend on the target's intensity, so the same generator state gives the same face, larger.
+
+    Args:
+        emotion: what to show.
+        rng: source of the draws.
+        may_turn: whether two strong emotions may be shown one after the other; otherwise they are blended.
     """
     probabilities = np.asarray(emotion.probabilities)
     variant_draws = rng.random(len(EMOTION_LABELS))
@@ -116,7 +121,7 @@ def choose_acting(emotion: EmotionTarget, rng: np.random.Generator) -> Acting:
     if mirror:
         faces = {label: mirrored_activation(face) for label, face in faces.items()}
     first, second = int(order[0]), int(order[1])
-    if shares[second] > 0.45 and turn < 0.35:
+    if may_turn and shares[second] > 0.45 and turn < 0.35:
         # The quicker, more reflex-like emotion comes first: surprise passes, joy stays (FACS: surprise is briefest).
         pair = sorted((first, second), key=lambda label: (EMOTION_LABELS[label] not in _BRIEF, turn < 0.175))
         chosen = np.stack([faces[label] for label in pair])

@@ -6,6 +6,7 @@ a performer's habits (style), eyes (gaze), words (mouth). Blinks are a layer add
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -22,6 +23,7 @@ from cteg_core.training.timing import (
     Array,
     Envelope,
     Span,
+    arc_envelopes,
     drifts,
     expression_envelope,
     minimum_jerk,
@@ -63,13 +65,15 @@ def synthesise(
     plan: SpeechPlan,
     rng: np.random.Generator,
     *,
+    turns: Sequence[tuple[int, EmotionTarget]] = (),
     start_pose: NDArray[np.floating] | None = None,
     settle: bool = True,
 ) -> NDArray[np.float32]:
-    """Perform an emotion while saying a line.
+    """Perform an emotion, or several one after another, while saying a line.
 
     Args:
         emotion: what to show, and how strongly.
+        turns: what to show later in the line, each from its frame on, in order.
         plan: word times and mouth targets; sets length and frame rate.
         rng: chooses performer, variant, side, timing and everything small.
         start_pose: ``[53]`` frame to start from, left within about 0.3 s; None starts at rest.
@@ -88,12 +92,19 @@ def synthesise(
     chained = start_pose is not None
     times = np.arange(plan.length) / plan.fps
     style = PersonStyle.draw(rng)
-    acting = choose_acting(emotion, rng)
-    envelopes = _envelopes(acting, _span(plan), style, rng, raised=chained and rng.random() < 0.7, released=settle)
-    strength = STAGE_GAIN * emotion.intensity * style.expressiveness * (0.95 + 0.15 * emotion.arousal)
-    units = _emotional_units(acting, envelopes, times, style, rng) * (strength * acting.salience)
+    shown = (emotion, *(target for _, target in turns))
+    actings = _actings(shown, rng)
+    turn_seconds = [frame / plan.fps for frame, _ in turns]
+    envelopes = _envelopes(
+        actings, turn_seconds, _span(plan), style, rng, raised=chained and rng.random() < 0.7, released=settle
+    )
+    units = np.zeros((plan.length, 2, len(UNITS)))
     calm = rest_window(plan.length, plan.fps, _CALM_EDGE_SECONDS, start=not chained, end=settle)
-    units += calm[:, None, None] * (style.resting + emotion.intensity * acting.affect)
+    units += calm[:, None, None] * style.resting
+    for target, acting, courses, share in zip(shown, actings, envelopes, _shares(turns, plan.length), strict=True):
+        strength = STAGE_GAIN * target.intensity * style.expressiveness * (0.95 + 0.15 * target.arousal)
+        units += _emotional_units(acting, courses, times, style, rng) * (strength * acting.salience)
+        units += calm[:, None, None] * (share * target.intensity * acting.affect)
     _add_liveliness(units, times, calm * style.restlessness, rng)
     _add_brow_beats(units, plan, times, style, 0.55 + 0.35 * min(emotion.intensity, 1.3), rng)
     units = _saturate(units)
@@ -122,13 +133,38 @@ def _span(plan: SpeechPlan) -> Span:
     return Span(margin, seconds - margin, 0.25 * seconds, 0.75 * seconds)
 
 
+def _actings(shown: Sequence[EmotionTarget], rng: np.random.Generator) -> list[Acting]:
+    """Choose a face for each emotion; an actor who comes back to an emotion comes back to the same face."""
+    if len(shown) == 1:
+        return [choose_acting(shown[0], rng)]
+    same = int(rng.integers(2**62))
+    return [choose_acting(target, np.random.default_rng(same), may_turn=False) for target in shown]
+
+
+def _shares(turns: Sequence[tuple[int, EmotionTarget]], length: int) -> Array:
+    """Return how much of the line each emotion has, summing to 1."""
+    edges = np.array([0, *(frame for frame, _ in turns), length], dtype=np.float64)
+    return np.asarray(np.diff(edges) / length)
+
+
 def _envelopes(
-    acting: Acting, span: Span, style: PersonStyle, rng: np.random.Generator, *, raised: bool, released: bool
-) -> tuple[Envelope, ...]:
-    onsets = [onset_seconds(EMOTION_LABELS[label]) for label in acting.labels]
+    actings: Sequence[Acting],
+    turns: Sequence[float],
+    span: Span,
+    style: PersonStyle,
+    rng: np.random.Generator,
+    *,
+    raised: bool,
+    released: bool,
+) -> list[tuple[Envelope, ...]]:
+    """Return the courses of each acting's faces."""
+    onsets = [onset_seconds(EMOTION_LABELS[label]) for acting in actings for label in acting.labels]
+    if turns:
+        courses = arc_envelopes(span, turns, onsets, style.tempo, rng, raised=raised, released=released)
+        return [(course,) for course in courses]
     if len(onsets) == 1:
-        return (expression_envelope(span, onsets[0], style.tempo, rng, raised=raised, released=released),)
-    return turning_envelopes(span, (onsets[0], onsets[1]), style.tempo, rng, raised=raised, released=released)
+        return [(expression_envelope(span, onsets[0], style.tempo, rng, raised=raised, released=released),)]
+    return [turning_envelopes(span, (onsets[0], onsets[1]), style.tempo, rng, raised=raised, released=released)]
 
 
 def _emotional_units(

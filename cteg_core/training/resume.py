@@ -63,7 +63,7 @@ def save_last(folder: Path, config: TrainConfig, state: TrainingState) -> None:
     for index, values in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
     record = {"step": state.step, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
-    _write(folder / LAST_NAME, tensors, record | {"config": _plain(config)})
+    write_state(folder / LAST_NAME, tensors, record | {"config": _plain(config)})
 
 
 def load_last(folder: Path, config: TrainConfig, state: TrainingState) -> bool:
@@ -99,7 +99,7 @@ def load_last(folder: Path, config: TrainConfig, state: TrainingState) -> bool:
 
 def save_best(folder: Path, config: TrainConfig, average: CtegNetwork, best: Best) -> None:
     """Write the averaged weights as the best so far."""
-    _write(folder / BEST_NAME, dict(average.state_dict()), asdict(best) | {"config": _plain(config)})
+    write_state(folder / BEST_NAME, dict(average.state_dict()), asdict(best) | {"config": _plain(config)})
 
 
 def load_best(folder: Path, config: TrainConfig, into: CtegNetwork | None = None) -> Best | None:
@@ -121,7 +121,8 @@ def load_best(folder: Path, config: TrainConfig, into: CtegNetwork | None = None
         raise ResumeError(f"{path} is damaged: {error}") from error
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+def write_state(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON record, forced to disk beside their place and then put there."""
     partial = path.with_name(path.name + ".partial")
     # Copies: safetensors takes no two tensors of one memory.
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}

@@ -31,12 +31,16 @@ class LabelledLine:
         emotions: 28 numbers, 1.0 for each label given (several may be); all 0 where the source has no labels.
         vad: valence, arousal, dominance from -1 to 1; None where the source has none.
         split: ``train``, ``dev`` or ``test``.
+        clauses: the text cut where its emotion may turn, and
+        arc: 28 numbers for each of them; empty where the source tells of the line as a whole only.
     """
 
     text: str
     emotions: tuple[float, ...]
     vad: tuple[float, float, float] | None
     split: str
+    clauses: tuple[str, ...] = ()
+    arc: tuple[tuple[float, ...], ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ Everything works on arrays of times in seconds and has continuous velocity and a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -188,6 +189,57 @@ def turning_envelopes(
     if released:
         times, values = [*times, span.end], [*values, 0.0]
     return first, Envelope(tuple(times), tuple(values))
+
+
+def arc_envelopes(
+    span: Span,
+    turns: Sequence[float],
+    onset_ranges: Sequence[tuple[float, float]],
+    tempo: float,
+    rng: np.random.Generator,
+    *,
+    raised: bool,
+    released: bool,
+) -> tuple[Envelope, ...]:
+    """Draw the courses of K emotions that follow each other at known times, each crossing over to the next.
+
+    Args:
+        span: where they may happen.
+        turns: K - 1 seconds, increasing, at which one gives way to the next.
+        onset_ranges: shortest and longest onset of each of the K emotions, in seconds at tempo 1.
+        tempo, rng, raised, released: as for :func:`expression_envelope`.
+    """
+    count = len(onset_ranges)
+    edges = np.array([span.start, *turns, span.end])
+    lengths = np.diff(edges)
+    draws = rng.random((count, 3))
+    offset_draw = rng.random()
+    # A crossfade belongs half to either neighbour, and leaves each of them time to stand.
+    fades = [
+        min(CROSSFADE_SECONDS[0] + draws[k, 0] * (CROSSFADE_SECONDS[1] - CROSSFADE_SECONDS[0]), 0.4 * shorter)
+        for k, shorter in enumerate(np.minimum(lengths[:-1], lengths[1:]), start=1)
+    ]
+    found = []
+    for k, (low, high) in enumerate(onset_ranges):
+        onset = max(FASTEST_ONSET, tempo * (low + draws[k, 1] * (high - low)))
+        last = k == count - 1
+        level = 0.82 + 0.16 * draws[k, 2]
+        rise = edges[k] if k == 0 else edges[k] - 0.4 * fades[k - 1]
+        if last:
+            offset = tempo * (OFFSET_SECONDS[0] + offset_draw * (OFFSET_SECONDS[1] - OFFSET_SECONDS[0]))
+            fall = span.end - (min(offset, 0.35 * lengths[k]) if released else 0.0)
+        else:
+            fall = edges[k + 1] - 0.4 * fades[k]
+        top = min(rise + max(onset, fades[k - 1] if k else 0.0), rise + 0.7 * (fall - rise))
+        times, values = [rise, top, fall], [0.0, 1.0, level]
+        if k == 0 and raised:
+            times, values = [top, fall], [1.0, level]
+        if not last:
+            times, values = [*times, fall + fades[k]], [*values, 0.0]
+        elif released:
+            times, values = [*times, span.end], [*values, 0.0]
+        found.append(Envelope(tuple(float(time) for time in times), tuple(float(value) for value in values)))
+    return tuple(found)
 
 
 DRIFT_HERTZ: Final = (0.13, 0.23, 0.37, 0.61, 0.97, 1.53, 2.3)

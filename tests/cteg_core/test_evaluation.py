@@ -27,6 +27,7 @@ from cteg_core.training.corpus import CorpusReader, synthesise_corpus
 from cteg_core.training.order import held_out_lines
 from cteg_core.training.text_data import LabelledLine
 from flame_rig.spaces import CTEG_HEAD_1
+from tests.fakes.encoders import Unadapted
 
 WIDTH = 12
 TEXTS = (
@@ -41,7 +42,7 @@ TEXTS = (
 )
 
 
-class FakeEncoder:
+class FakeEncoder(Unadapted):
     """Stands in for MiniLM: states that are a function of the words."""
 
     width = WIDTH

@@ -32,11 +32,12 @@ from cteg_core.model.parts import MAX_PART_WORDS
 from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
 from flame_rig.spaces import CTEG_HEAD_1
+from tests.fakes.encoders import Unadapted
 
 WIDTH = 12
 
 
-class WordEncoder:
+class WordEncoder(Unadapted):
     """States that depend on each word alone."""
 
     def encode(self, texts: Sequence[str]) -> TextStates:

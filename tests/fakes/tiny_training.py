@@ -15,6 +15,7 @@ from cteg_core.training.corpus import CorpusReader, synthesise_corpus
 from cteg_core.training.loop import TrainConfig, TrainData, scaling_of
 from cteg_core.training.text_data import LabelledLine
 from cteg_core.training.text_states import TextStateCache
+from tests.fakes.encoders import Unadapted
 
 WIDTH = 12
 TINY = TrainConfig(
@@ -30,7 +31,7 @@ TINY = TrainConfig(
 TEXTS = ("We won!", "Please leave me alone.", "It is on the table.", "Who is there?", "How dare you.", "Oh.")
 
 
-class CountingEncoder:
+class CountingEncoder(Unadapted):
     """Stands in for MiniLM: states that are a function of the words, and a count of the texts encoded."""
 
     width = WIDTH

@@ -1,0 +1,84 @@
+"""What a training of the text side leaves on disk to go on from; safetensors and JSON, no pickles."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cteg_core.model.adapters import Adapters
+from cteg_core.model.emotion_head import EmotionHead
+from cteg_core.training.resume import ResumeError, write_state
+
+if TYPE_CHECKING:
+    from cteg_core.training.text_side import TextTraining
+
+STATE_NAME: Final = "text-side.safetensors"
+
+
+@dataclass
+class TextState:
+    """A run between two steps."""
+
+    adapters: Adapters
+    head: EmotionHead
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return what is trained."""
+        return [*self.adapters.parameters(), *self.head.parameters()]
+
+
+def save_state(folder: Path, config: TextTraining, state: TextState) -> None:
+    """Write the state that a run can go on from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {f"adapters.{name}": value for name, value in state.adapters.state().items()}
+    tensors |= {f"head.{name}": value for name, value in state.head.state_dict().items()}
+    for index, values in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    write_state(folder / STATE_NAME, tensors, {"step": state.step, "config": _plain(config)})
+
+
+def load_state(folder: Path, config: TextTraining, state: TextState) -> bool:
+    """Bring ``state`` to where a run stopped; return whether there was one.
+
+    Raises ResumeError when the folder holds a run of another configuration, or a damaged one.
+    """
+    path = folder / STATE_NAME
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {})["state"])
+        if record["config"] != _plain(config):
+            raise ResumeError(f"{folder} holds the text side of another configuration: choose another folder.")
+        tensors = load_file(path)
+        state.adapters.load(_part(tensors, "adapters."))
+        state.head.load_state_dict(_part(tensors, "head."))
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            index, entry = name.split(".", 1)
+            values.setdefault(int(index), {})[entry] = value
+        groups = state.optimizer.state_dict()["param_groups"]
+        state.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        state.step = int(record["step"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, ResumeError):
+            raise
+        raise ResumeError(f"{path} is damaged, so the run cannot go on: {error}") from error
+    return True
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _plain(config: TextTraining) -> Any:
+    return json.loads(json.dumps(asdict(config)))
