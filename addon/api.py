@@ -18,7 +18,7 @@ from flame_rig.flame_model import FlameModel
 from flame_rig.shaping import Shaping
 from flame_rig.spaces import CTEG_HEAD_1
 
-from . import actions, corrective_bake, jobs, preferences, rig_identity, space_maps
+from . import actions, corrective_bake, jobs, preferences, preview, rig_identity, space_maps
 from .actions import BakedTake, clip_of
 from .baking import Placement, bake_take, move_line, remove_line, starts_of_lines, take_name
 from .characters import make_animatable, register_character, report_of, set_bones, set_rig_map
@@ -95,8 +95,10 @@ __all__ = [
     "scene_fps",
     "set_bones",
     "set_rig_map",
+    "show_preview",
     "start_job",
     "starts_of_lines",
+    "stop_preview",
     "take_name",
     "takes_of",
     "use_flame_file",
@@ -198,6 +200,7 @@ def bake_correctives(
     rig, scene = rig or _active_rig(), _active_scene()
     start = scene.frame_start if frame_start is None else frame_start
     end = scene.frame_end if frame_end is None else frame_end
+    preview.stop()
     return corrective_bake.bake_correctives(rig, start, end)
 
 
@@ -258,6 +261,7 @@ def bake(
     """
     scene = scene or _active_scene()
     rig = rig or _active_rig()
+    preview.stop()
     channels, notes = channels_of(clip, rig, scene_fps(scene))
     start = scene.frame_current if start_frame is None else start_frame
     take = actions.bake(channels, rig, name or take_name(clip), start, clip=clip, to_nla=to_nla)
@@ -302,6 +306,32 @@ def perform(
     rig = rig or _active_rig()
     clips = generate(text, seed=seed, takes=takes, controls=controls, on_progress=on_progress)
     return bake_takes(clips, rig, start_frame=start_frame, to_nla=to_nla)
+
+
+def show_preview(
+    clip: ExpressionClip, rig: Rig | None = None, *, start_frame: float | None = None, shaping: Shaping | None = None
+) -> tuple[str, ...]:
+    """Show a clip on a head without baking it, until :func:`stop_preview`, a save or a bake; nothing else changes.
+
+    Args:
+        clip: what to show.
+        rig: the head; None is the active one, or the scene's only one.
+        start_frame: of the clip's start; None is the current frame.
+        shaping: weights of the face's halves, and smoothing.
+
+    Returns:
+        Sentences about what of it does not show.
+    """
+    scene = _active_scene()
+    start = scene.frame_current if start_frame is None else start_frame
+    preview.show(clip, rig or _active_rig(), scene, start, shaping)
+    shown = preview.current()
+    return shown.notes if shown is not None else ()
+
+
+def stop_preview() -> None:
+    """Take a preview away, if one is shown, and put everything back as it was."""
+    preview.stop()
 
 
 def import_livelink(

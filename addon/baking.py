@@ -120,7 +120,7 @@ def move_line(scene: bpy.types.Scene, line_id: str, start_frame: float) -> int:
     Raises:
         BakeError: one of the strips is in a locked track; then none was moved.
     """
-    placed = line_strips.placed_on(line_strips.owners_in(scene), line_id)
+    placed = line_strips.own(line_strips.placed_on(line_strips.owners_in(scene), line_id))
     # Whole frames play the samples as they are, unless an artist has put a strip between two.
     there = any(abs(each.shown_start - start_frame) < ALMOST for each in placed)
     start = start_frame if there else float(round(start_frame))
@@ -143,9 +143,9 @@ def starts_of_lines(scene: bpy.types.Scene) -> dict[str, float]:
     Of a line whose strips were moved apart, the one that was moved away from the line's last start counts.
     """
     starts: dict[str, float] = {}
-    for placed in line_strips.placed_on(line_strips.owners_in(scene)):
+    for placed in line_strips.own(line_strips.placed_on(line_strips.owners_in(scene))):
         line_id = str(placed.action[LINE])
-        if line_id not in starts or abs(placed.line_start - placed.last_start) >= ALMOST:
+        if line_id not in starts or placed.away >= ALMOST:
             starts[line_id] = placed.line_start
     for action in _active_of(scene).values():
         starts.setdefault(str(action[LINE]), float(action.get(START, action.frame_start)))
@@ -229,11 +229,8 @@ def _take_off(owners: Iterable[compat.Animated], placement: Placement) -> dict[c
 
 
 def _of_layer(owners: Iterable[compat.Animated], placement: Placement) -> list[Placed]:
-    return [
-        placed
-        for placed in line_strips.placed_on(owners, placement.line_id)
-        if placed.action.get(LAYER) == placement.layer
-    ]
+    placed = line_strips.own(line_strips.placed_on(owners, placement.line_id))
+    return [each for each in placed if each.action.get(LAYER) == placement.layer]
 
 
 def _is_of(action: bpy.types.Action, placement: Placement) -> bool:

@@ -79,9 +79,14 @@ class Placed:
         return float(self.action.get(START, self.shown_start))
 
     @property
+    def away(self) -> float:
+        """How many frames it has been moved since it was placed; parts of a frame that placing took do not count."""
+        return min(abs(self.shown_start - self.last_start), abs(self.shown_start - round(self.last_start)))
+
+    @property
     def line_start(self) -> float:
         """The line's start: the exact one, which may lie between frames, while the strip is where it was put."""
-        return self.last_start if abs(self.shown_start - round(self.last_start)) < ALMOST else self.shown_start
+        return self.last_start if self.away < ALMOST else self.shown_start
 
 
 def track_name(character: str, layer: str) -> str:
@@ -123,6 +128,20 @@ def placed_on(owners: Iterable[compat.Animated], line_id: str | None = None) -> 
                     if line_id is None or action[LINE] == line_id:
                         found.append(Placed(owner, animation, track, inner, action, meta))
     return found
+
+
+def own(placed: Iterable[Placed]) -> list[Placed]:
+    """Return of each data-block and layer the strip that is the line's own: the one nearest to where it was put.
+
+    An artist may have duplicated it, and a copy is the artist's.
+    """
+    nearest: dict[tuple[str, int, str], Placed] = {}
+    for each in placed:
+        key = (str(each.action[LINE]), each.owner.as_pointer(), str(each.action.get(LAYER, "")))
+        known = nearest.get(key)
+        if known is None or each.away < known.away:
+            nearest[key] = each
+    return list(nearest.values())
 
 
 def refuse_closed(placed: Iterable[Placed]) -> None:

@@ -2,8 +2,9 @@
 
 Turning points are kept where they stand out by more than twice the tolerance, so that peaks (a closed eye, a closed
 mouth) keep their exact values. Between two of them each line goes to the farthest sample that it may: the wedge of
-slopes that have missed nothing so far is followed until it is empty. On faces that comes within about two percent of
-the fewest keys there can be, and costs one pass over the samples; all spans of all curves are followed at once.
+slopes that have missed nothing so far is followed until it is empty. That takes no more keys than the fewest that half
+the tolerance could do with, on faces within about two percent of the fewest at all, and one pass over the samples; all
+spans of all curves are followed at once.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def _turning_points(signal: NDArray[np.float64], least: float) -> list[int]:
     slopes = np.diff(signal)
     sloped = np.flatnonzero(slopes)
     turns = sloped[:-1][slopes[sloped[:-1]] * slopes[sloped[1:]] < 0.0] + 1
-    found = [int(signal.argmax()), int(signal.argmin())]
+    # Where an end is as high or low, it stands for the others: a plateau there needs no key of its own.
+    ends = signal[[0, -1]]
+    found = [int(signal.argmax())] if signal.max() > ends.max() else []
+    found += [int(signal.argmin())] if signal.min() < ends.min() else []
     top = bottom = (float(signal[0]), 0)
     rising = falling = True
     indices = np.append(turns, len(signal) - 1)

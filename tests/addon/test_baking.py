@@ -164,12 +164,12 @@ class TestWhatIsNotOurs:
         take = put(make_clip(), rig, 1)
         assert rig.keys.animation_data.action == action
         assert coordinates(action, rig.keys) == before
-        assert [note for note in take.notes if "“Artist” is active" in note and "plays over" in note]
+        assert [note for note in take.notes if f"“{action.name}” is active" in note and "plays over" in note]
 
     def test_as_the_active_action_it_is_refused(self) -> None:
         rig = head()
         action = artists_action(rig.armature, "location")
-        with pytest.raises(BakeError, match="“Artist”"):
+        with pytest.raises(BakeError, match="“Artist"):
             put(make_clip(), rig, 1, to_nla=False)
         assert rig.armature.animation_data.action == action
         assert len(bpy.data.actions) == 1

@@ -357,6 +357,22 @@ class TestMoving:
         assert_plays(rig, clip, 31)
         assert starts_of_lines(bpy.context.scene) == {"a": 31}
 
+    def test_a_copy_that_an_artist_made_stays_where_it_is(self) -> None:
+        rig = head()
+        put(make_clip(), rig, 5)
+        for owner in (rig.keys, rig.armature):
+            strip = strip_of(owner, "a")
+            copy = owner.animation_data.nla_tracks[-1].strips.new("copy", 100, strip.action)
+            compat.assign_to_strip(copy, compat.part_of_strip(strip, owner))
+            copy.action_frame_start, copy.action_frame_end = strip.action_frame_start, strip.action_frame_end
+            copy.frame_start, copy.frame_end = 100, 119
+        assert starts_of_lines(bpy.context.scene) == {"a": 5}
+        assert move_line(bpy.context.scene, "a", 30) == 2
+        assert [strips for _, strips in tracks(rig.keys)] == [[("a", 30, 49), ("a", 100, 119)]]
+        put(make_clip(seed=4), rig, 40)
+        assert [strips for _, strips in tracks(rig.armature)] == [[("a", 40, 59), ("a", 100, 119)]]
+        assert remove_line(bpy.context.scene, "a") == 4
+
     def test_locked_tracks_are_named_and_nothing_moves(self) -> None:
         rig = head()
         put(make_clip(), rig, 5)

@@ -224,6 +224,19 @@ class TestStopping:
         preview.stop()
         assert_nothing_left()
 
+    def test_the_api_shows_and_stops(self) -> None:
+        rig, clip = head(), make_clip()
+        assert api.show_preview(clip, rig, start_frame=7) == ()
+        assert_plays(rig, clip, 7)
+        api.stop_preview()
+        assert_nothing_left()
+
+    def test_a_plain_bake_ends_it_too(self) -> None:
+        rig = head()
+        show(rig)
+        api.bake(make_clip(), rig, start_frame=1)
+        assert_nothing_left()
+
     def test_a_bake_ends_it(self) -> None:
         rig = head()
         show(rig)
