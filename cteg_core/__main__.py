@@ -109,7 +109,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     head.add_argument(
         "--text", type=Path, metavar="DIR", help="folder with goemotions/ and emobank/, to train an emotion head on"
     )
-    head.add_argument("--emotion-head", type=Path, metavar="DIR", help="checkpoint to take the emotion head of instead")
+    head.add_argument("--emotion-head", type=Path, metavar="DIR", help="checkpoint to take the text side of instead")
+    parser.add_argument("--dialogue", type=Path, metavar="DIR", help="the project's dialogue/, for the text side")
     parser.add_argument("--name", help="name of a corpus's checkpoint (default: cteg- and the configuration's name)")
     parser.add_argument("--steps", type=_count, metavar="N", help="optimiser steps (default: the configuration's)")
     parser.add_argument("--batch", type=_count, metavar="N", help="performances a step (default: the configuration's)")

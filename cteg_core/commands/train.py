@@ -75,6 +75,7 @@ def _train(arguments: argparse.Namespace, config: TrainConfig) -> None:
         text_encoder=arguments.text_encoder,
         report=_say,
         emotion_head=arguments.emotion_head,
+        dialogue=arguments.dialogue,
         device=arguments.device,
         bar=bar,
     )

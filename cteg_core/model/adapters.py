@@ -1,8 +1,8 @@
 """Low-rank adapters of the text encoder: what dialogue taught it, in a few megabytes beside its frozen weights.
 
-LoRA (Hu et al. 2021): every linear map W of the encoder's layers becomes W + B A, with A and B of a small rank; their
-layer norms get other gains and biases. The encoder's own weights stay as they were, so that one encoder in memory reads both ways: adapted for emotion, and
-untouched for what the decoder attends to.
+LoRA (Hu et al. 2021): every linear map W of the encoder's layers becomes W + B A, with A and B of a small rank, and
+its layer norms get other gains and biases. The encoder's own weights stay as they were, so that one encoder in memory
+reads both ways: adapted for emotion, and untouched for what the decoder attends to.
 """
 
 from __future__ import annotations

@@ -155,7 +155,8 @@ class Generator:
         asked = controls.emotion
         if asked is not None:
             return [LineRead(asked, (text,), (asked,)) for text in texts]
-        return self._reader.read_lines(texts)
+        # What came before a later part is the line itself, which its clauses carry.
+        return self._reader.read_lines(texts, (controls.context, *[""] * (len(texts) - 1)))
 
     @property
     def _longest_part(self) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,6 +94,16 @@ class TextEncoder:
         return len(self._tokenizer(text, verbose=False)["input_ids"])
 
     @property
+    def model(self) -> Any:
+        """The model, for training its adapters."""
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer, for training."""
+        return self._tokenizer
+
+    @property
     def width(self) -> int:
         """d_text, the width of the states."""
         return int(self._model.config.hidden_size)
@@ -115,10 +126,12 @@ class TextEncoder:
             texts: as for :meth:`encode`.
             before: for each text what was said or happened just before it; None where nothing is known of any.
         """
-        if self._adapters is None:
+        with self.adapted():
             return self._states(list(texts), before)
-        with self._adapters.applied():
-            return self._states(list(texts), before)
+
+    def adapted(self) -> AbstractContextManager[None]:
+        """Let the adapters take part, where there are any, in what :attr:`model` does."""
+        return nullcontext() if self._adapters is None else self._adapters.applied()
 
     def adapt(self, rank: int) -> Adapters:
         """Put adapters in, which change nothing yet, and return them; raises ValueError where there are some."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ class WrittenLine:
         intensity: 0 restrained to nothing ... 1 strong ... 1.3 extreme.
         valence, arousal, dominance: of the whole line, from -1 to 1.
         split: ``train`` or ``test``.
+        place: its file and row, as ``w5:12``.
     """
 
     scene: str
@@ -47,6 +48,7 @@ class WrittenLine:
     arousal: float
     dominance: float
     split: str
+    place: str = ""
 
     @property
     def text(self) -> str:
@@ -103,7 +105,7 @@ def _read_file(path: Path, split: str) -> list[WrittenLine]:
         if not row.strip() or row.startswith("#"):
             continue
         try:
-            lines.append(_line_of(row, split))
+            lines.append(replace(_line_of(row, split), place=f"{path.stem}:{number}"))
         except ValueError as error:
             raise ValueError(f"{path}, row {number}: {error}") from None
     return lines

@@ -1,10 +1,10 @@
-"""The recipe of the shipped checkpoint: emotion head, then network, then one folder with both."""
+"""The recipe of the shipped checkpoint: text side, then network, then one folder with both."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,22 +20,19 @@ from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.text_encoder import MINILM_SHA256, TextEncoder
 from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.devices import accelerator_for
-from cteg_core.training.emotion_training import (
-    EmotionTraining,
-    LabelledStates,
-    best_thresholds,
-    read_all,
-    scores,
-    train_emotion_head,
-)
+from cteg_core.training.dialogue_lines import read_dialogue
 from cteg_core.training.loop import TrainConfig, TrainData, scaling_of, train
 from cteg_core.training.resume import load_best
+from cteg_core.training.text_batches import TextExample, TextExamples, examples_of_dialogue, examples_of_text
 from cteg_core.training.text_data import GOEMOTIONS_SPLITS, LabelledLine, read_emobank, read_goemotions
+from cteg_core.training.text_scores import best_thresholds, scores, with_dialogue
+from cteg_core.training.text_side import TextTraining, read_examples, train_text_side
 from cteg_core.training.text_states import TextStateCache
 
 LICENCE: Final = "CC-BY-SA-4.0"
 CREDITS: Final = (
     "Text: GoEmotions (Demszky et al., ACL 2020; CC BY 4.0) and EmoBank (Buechel and Hahn, EACL 2017; CC BY-SA 4.0). "
+    "Dialogue: written for the project (CC0). "
     "Text encoder, not included: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0). "
     "Motion: synthesised by cteg_core.training."
 )
@@ -45,11 +42,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainedEmotionHead:
-    """The head, the threshold of each label ``[28]``, and what it reaches on the test split, as a record."""
+    """The head, the threshold of each label ``[28]``, what it reaches, as a record, and the encoder's adapters."""
 
     head: EmotionHead
     thresholds: torch.Tensor
     scores: dict[str, Any]
+    adapters: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def read_labelled_text(folder: Path) -> list[LabelledLine]:
@@ -68,6 +66,8 @@ def train_checkpoint(
     report: Report = lambda line: None,
     *,
     emotion_head: Path | None = None,
+    dialogue: Path | None = None,
+    text_config: TextTraining | None = None,
     device: str = "auto",
     bar: bool = False,
 ) -> Path:
@@ -83,7 +83,9 @@ def train_checkpoint(
         name: the checkpoint's.
         config: how the network is trained.
         text_encoder: folder of the text encoder; None finds it.
-        emotion_head: a checkpoint to take the emotion head of, in place of training one.
+        emotion_head: a checkpoint to take the text side of (emotion head and adapters), in place of training one.
+        dialogue: the project's dialogue, for the text side to learn from beside ``text``.
+        text_config: how the text side is trained; None is how the shipped one was.
         report, device, bar: as :func:`~cteg_core.training.loop.train` takes them.
 
     Raises:
@@ -98,7 +100,7 @@ def train_checkpoint(
     report = report if accelerator.is_main_process else _nothing
     reader = CorpusReader(corpus)
     with accelerator.main_process_first():
-        emotion = _emotion_head(text, emotion_head, out, encoder, report)
+        emotion = _text_side(text, emotion_head, dialogue, text_config or TextTraining(), out, encoder, report)
         states = TextStateCache.of(reader.texts, out / "states-corpus", encoder, report)
     rates = FRAME_RATES if config.model.frame_rate else ()
     data = TrainData(reader, states, scaling_of(reader), reader.fps, rates)
@@ -114,7 +116,9 @@ def train_checkpoint(
         licence=LICENCE,
     )
     if accelerator.is_main_process:
-        checkpoint = Checkpoint(info, network, emotion.head, emotion.thresholds, data.scaling)
+        checkpoint = Checkpoint(
+            info, network, emotion.head, emotion.thresholds, data.scaling, adapters=emotion.adapters
+        )
         save_checkpoint(checkpoint, out / "checkpoint")
     accelerator.wait_for_everyone()
     report(f"The checkpoint is in {out / 'checkpoint'}.")
@@ -131,14 +135,20 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     return record
 
 
-def _emotion_head(
-    text: Path | None, source: Path | None, out: Path, encoder: Callable[[], TextEncoder], report: Report
+def _text_side(
+    text: Path | None,
+    source: Path | None,
+    dialogue: Path | None,
+    config: TextTraining,
+    out: Path,
+    encoder: Callable[[], TextEncoder],
+    report: Report,
 ) -> TrainedEmotionHead:
-    """Return the head of the checkpoint ``source``, the one that the run has trained, or train one on ``text``."""
+    """Return the text side of the checkpoint ``source``, the one that the run has trained, or train one on ``text``."""
     if source is not None:
         given = load_checkpoint(source)
         scores_of_it = dict(given.info.metrics.get("emotion_head") or {})
-        return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it)
+        return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it, given.adapters)
     kept = out / "emotion-head.safetensors"
     trained = kept_head(kept)
     if trained is None:
@@ -147,34 +157,54 @@ def _emotion_head(
                 "The emotion head has to be trained: name the folder of labelled text with --text, "
                 "or a checkpoint whose head to take with --emotion-head."
             )
-        trained = _trained_head(text, out, encoder, report)
+        trained = _trained_text_side(text, dialogue, config, out, encoder, report)
         keep_head(kept, trained)
     report(f"emotion head: {trained.scores}")
     return trained
 
 
-def _trained_head(text: Path, out: Path, encoder: Callable[[], TextEncoder], report: Report) -> TrainedEmotionHead:
-    lines = read_labelled_text(text)
-    cache = TextStateCache.of([line.text for line in lines], out / "states-text", encoder, report)
-    labels, affect = _targets(lines)
-    splits = np.array([line.split for line in lines])
-    chosen = np.flatnonzero(splits == "train")
-    data = LabelledStates(cache, chosen, labels[chosen], affect[chosen])
-    head = train_emotion_head(data, EmotionHeadConfig(), EmotionTraining(), report)
-    labelled = ~np.isnan(labels[:, 0])
-    dev, test = (_read_split(head, cache, labels, labelled & (splits == split)) for split in ("dev", "test"))
-    rated = np.flatnonzero((splits == "test") & ~np.isnan(affect[:, 0]))
-    read_affect = read_all(head, cache, rated.tolist())[1]
-    return TrainedEmotionHead(
-        head,
-        torch.from_numpy(best_thresholds(*dev)).float(),
-        asdict(scores(dev, test, (read_affect, affect[rated]))),
+def _trained_text_side(
+    text: Path,
+    dialogue: Path | None,
+    config: TextTraining,
+    out: Path,
+    encoder: Callable[[], TextEncoder],
+    report: Report,
+) -> TrainedEmotionHead:
+    loaded = encoder()
+    comments = read_labelled_text(text)
+    written = [] if dialogue is None else read_dialogue(dialogue, "train")
+    train = examples_of_text([line for line in comments if line.split == "train"])
+    train += examples_of_dialogue(written, clauses=True)
+    side = train_text_side(
+        loaded.model, TextExamples(train, loaded.tokenizer, loaded.device), config, out / "text-side", report
     )
+    loaded = encoder()
+    loaded.adapt_to(side.adapters)
+
+    def read(examples: Sequence[TextExample]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        whole = TextExamples(examples, loaded.tokenizer, loaded.device)
+        return read_examples(loaded, side.head, whole)
+
+    splits = {}
+    for split in ("dev", "test"):
+        chosen = examples_of_text([line for line in comments if line.split == split])
+        labelled = [e for e in chosen if e.source == "comments"]
+        odds = 1.0 / (1.0 + np.exp(-read(labelled)[0]))
+        splits[split] = (odds.astype(np.float32), np.array([e.labels for e in labelled], dtype=np.float32))
+        rated = [e for e in chosen if e.source == "affect"]
+    affect = (read(rated)[1], np.array([e.affect for e in rated], dtype=np.float32))
+    reached = scores(splits["dev"], splits["test"], affect)
+    if dialogue is not None:
+        reached = with_dialogue(reached, dialogue, lambda lines: read(examples_of_dialogue(lines, clauses=False))[0])
+    thresholds = torch.from_numpy(best_thresholds(*splits["dev"])).float()
+    return TrainedEmotionHead(side.head.cpu(), thresholds, asdict(reached), side.adapters)
 
 
 def keep_head(path: Path, trained: TrainedEmotionHead) -> None:
     """Write a trained head with its thresholds and scores; the file appears whole or not at all."""
     tensors = {f"head.{name}": value for name, value in trained.head.state_dict().items()}
+    tensors |= {f"adapters.{name}": value for name, value in trained.adapters.items()}
     partial = path.with_name(path.name + ".partial")
     save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata={"scores": json.dumps(trained.scores)})
     partial.replace(path)
@@ -189,24 +219,9 @@ def kept_head(path: Path) -> TrainedEmotionHead | None:
             found = json.loads((file.metadata() or {})["scores"])
         tensors = load_file(path)
         thresholds = tensors.pop("thresholds")
+        adapters = {n.removeprefix("adapters."): tensors.pop(n) for n in sorted(tensors) if n.startswith("adapters.")}
         head = EmotionHead(EmotionHeadConfig())
         head.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not an emotion head of this version ({error}): delete it.") from error
-    return TrainedEmotionHead(head.eval(), thresholds, dict(found))
-
-
-def _targets(lines: Sequence[LabelledLine]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Labels ``[N, 28]`` and affect ``[N, 3]``, NaN where a source does not tell."""
-    labels = np.array([line.emotions for line in lines], dtype=np.float32)
-    labels[labels.sum(1) == 0] = np.nan
-    unknown = (np.nan,) * 3
-    affect = np.array([unknown if line.vad is None else line.vad for line in lines], dtype=np.float32)
-    return labels, affect
-
-
-def _read_split(
-    head: EmotionHead, cache: TextStateCache, labels: NDArray[np.float32], where: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    chosen = np.flatnonzero(where)
-    return read_all(head, cache, chosen.tolist())[0], labels[chosen]
+    return TrainedEmotionHead(head.eval(), thresholds, dict(found), adapters)

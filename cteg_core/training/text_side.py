@@ -7,7 +7,7 @@ from written dialogue what a situation feels like, with enough of the first kept
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS
 from cteg_core.model.adapters import Adapters
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
-from cteg_core.model.text_encoder import READ_LAYERS
+from cteg_core.model.text_encoder import READ_LAYERS, TextEncoder
 from cteg_core.training.text_batches import TextBatch, TextExamples, batches_of
 from cteg_core.training.text_resume import TextState, load_state, save_state
 
@@ -211,28 +211,34 @@ def text_loss(model: nn.Module, state: TextState, batch: TextBatch, affect_weigh
 def read_batch(model: nn.Module, adapters: Adapters, head: EmotionHead, batch: TextBatch) -> tuple[Tensor, Tensor]:
     """Return logits ``[B, 28]`` and affect ``[B, 3]`` of a batch."""
     with adapters.applied():
-        hidden = model(
-            input_ids=batch.ids, attention_mask=batch.mask.long(), token_type_ids=batch.kinds, output_hidden_states=True
-        ).hidden_states
-    layers = torch.stack([hidden[index] for index in READ_LAYERS], 1)  # [B, R, S, D]
+        layers = layers_of(model, batch)
     logits, affect = head(layers, batch.mask, batch.pooled)
     return logits, affect
 
 
+def layers_of(model: nn.Module, batch: TextBatch) -> Tensor:
+    """Return the states that the head reads, ``[B, R, S, d_text]``."""
+    hidden = model(
+        input_ids=batch.ids, attention_mask=batch.mask.long(), token_type_ids=batch.kinds, output_hidden_states=True
+    ).hidden_states
+    return torch.stack([hidden[index] for index in READ_LAYERS], 1)
+
+
 @torch.inference_mode()
 def read_examples(
-    model: nn.Module, adapters: Adapters, head: EmotionHead, examples: TextExamples, rows: Sequence[int]
+    encoder: TextEncoder, head: EmotionHead, examples: TextExamples
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return logits ``[N, 28]`` and affect ``[N, 3]`` of the examples at ``rows``, each read as a whole."""
-    model.eval()
+    """Return logits ``[N, 28]`` and affect ``[N, 3]`` of examples, read as the product reads lines."""
+    encoder.model.eval()
     head.eval()
-    order = sorted(rows, key=lambda row: examples.length(row))
-    places = {row: place for place, row in enumerate(rows)}
-    logits = np.empty((len(rows), len(EMOTION_LABELS)), dtype=np.float32)
-    affects = np.empty((len(rows), 3), dtype=np.float32)
+    order = sorted(range(len(examples)), key=examples.length)
+    logits = np.empty((len(examples), len(EMOTION_LABELS)), dtype=np.float32)
+    affects = np.empty((len(examples), 3), dtype=np.float32)
     for start in range(0, len(order), 256):
         chosen = order[start : start + 256]
-        read = read_batch(model, adapters, head, examples.batch(chosen, 512))
-        where = [places[row] for row in chosen]
-        logits[where], affects[where] = read[0].float().cpu().numpy(), read[1].float().cpu().numpy()
+        batch = examples.batch(chosen, encoder.max_tokens)
+        with encoder.adapted():
+            layers = layers_of(encoder.model, batch)
+        read = head(layers, batch.mask, batch.pooled)
+        logits[chosen], affects[chosen] = read[0].float().cpu().numpy(), read[1].float().cpu().numpy()
     return logits, affects
