@@ -27,6 +27,7 @@ from cteg_core.metrics.paper import PaperChoices
 from cteg_core.metrics.proper import energy_score
 from cteg_core.metrics.scores import PerformanceScores, PredictionScores, performance_scores, prediction_scores
 from cteg_core.model.checkpoint import Checkpoint, Scaling
+from cteg_core.model.steadying import steadied
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.training.batches import NO_DROPOUT, Batch, make_batch
 from flame_rig.spaces import CTEG_HEAD_1
@@ -237,9 +238,11 @@ def _scaled(frames: NDArray[np.float32], checkpoint: Checkpoint) -> Array:
 
 
 def _lawful(takes: Sequence[NDArray[np.float32]], checkpoint: Checkpoint) -> list[Array]:
-    """Keep decoded frames in the space's range, as the generator does."""
-    deviation, mean = _scaling(checkpoint)
+    """Steady decoded frames and keep them in the space's range, as the generator does."""
+    widths = checkpoint.steadying.cpu().numpy()
+    steady = [steadied(frames, widths).astype(np.float64) for frames in takes]
     if checkpoint.info.space != CTEG_HEAD_1.id:
-        return [frames.astype(np.float64) for frames in takes]
+        return steady
+    deviation, mean = _scaling(checkpoint)
     low, high = (CTEG_HEAD_1.lower - mean) / deviation, (CTEG_HEAD_1.upper - mean) / deviation
-    return [np.clip(frames.astype(np.float64), low, high) for frames in takes]
+    return [np.clip(frames, low, high) for frames in steady]

@@ -139,13 +139,14 @@ def _last_sound(plan: Tensor, length: int) -> int:
 
 def _extended(conditions: Conditions, positions: int) -> Conditions:
     """Let conditions ``[B, L, ...]`` go on to ``positions``: silence, time running on, none remaining."""
-    missing = positions - conditions.elapsed.shape[1]
+    missing, course = positions - conditions.elapsed.shape[1], conditions.emotion_course
     if missing <= 0:
         return replace(
             conditions,
             plan=conditions.plan[:, :positions],
             elapsed=conditions.elapsed[:, :positions],
             remaining=conditions.remaining[:, :positions],
+            emotion_course=None if course is None else course[:, :positions],
         )
     step = conditions.elapsed[:, 1:2] - conditions.elapsed[:, :1]
     later = conditions.elapsed[:, -1:] + step * torch.arange(1, missing + 1)
@@ -155,6 +156,7 @@ def _extended(conditions: Conditions, positions: int) -> Conditions:
         plan=pad(conditions.plan, (0, 0, 0, missing)),
         elapsed=torch.cat((conditions.elapsed, later), dim=1),
         remaining=pad(conditions.remaining, (0, missing)),
+        emotion_course=None if course is None else torch.cat((course, course[:, -1:].expand(-1, missing, -1)), dim=1),
     )
 
 

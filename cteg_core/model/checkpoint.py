@@ -76,6 +76,7 @@ class Checkpoint:
     """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling.
 
     ``adapters`` are those of the text encoder by name (``Adapters.state``); empty where its own weights are used.
+    ``steadying`` is ``[53]``, the width of each coefficient's steadying in frames (``model.steadying``).
     """
 
     info: CheckpointInfo
@@ -85,6 +86,7 @@ class Checkpoint:
     scaling: Scaling
     sha256: str = ""
     adapters: Mapping[str, Tensor] = field(default_factory=dict)
+    steadying: Tensor = field(default_factory=lambda: torch.zeros(53))
 
     @property
     def id(self) -> str:
@@ -105,6 +107,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         "thresholds": checkpoint.thresholds.float(),
         "scaling.mean": checkpoint.scaling.mean,
         "scaling.deviation": checkpoint.scaling.deviation,
+        "steadying": checkpoint.steadying.float(),
     }
     weights = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     sha256 = hashlib.sha256(weights).hexdigest()
@@ -151,10 +154,11 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
             metrics=dict(record["metrics"]),
             licence=str(record["licence"]),
         )
-        thresholds = tensors["thresholds"]
+        thresholds, steadying = tensors["thresholds"], tensors.get("steadying", torch.zeros(53))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"The checkpoint in {folder} does not fit this version of CTEG: {error}") from error
-    return Checkpoint(info, network.to(device).eval(), head.to(device).eval(), thresholds, scaling, sha256, adapters)
+    network, head = network.to(device).eval(), head.to(device).eval()
+    return Checkpoint(info, network, head, thresholds, scaling, sha256, adapters, steadying)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ from cteg_core.model.parts import (
     part_plans,
     part_seed,
 )
+from cteg_core.model.steadying import steadied
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT
@@ -256,7 +257,8 @@ class Generator:
         frames = np.concatenate(take.frames)
         if controls.intensity > LEARNED_INTENSITY:
             frames[:, :EXPRESSION_COUNT] *= controls.intensity / LEARNED_INTENSITY
-        frames = eased(_within_space(frames), self._fps)
+        widths = self._checkpoint.steadying.numpy() * (self._fps / info.fps)
+        frames = eased(_within_space(steadied(frames, widths)), self._fps)
         words = tuple(take.words)
         if controls.blinks:
             frames = add_blinks(frames, self._fps, request.seed, words)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from cteg_core.evaluation.steadiness import measured_widths
 from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
 from cteg_core.model.config import FRAME_RATES
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
@@ -36,6 +37,9 @@ CREDITS: Final = (
     "Text encoder, not included: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0). "
     "Motion: synthesised by cteg_core.training."
 )
+
+STEADIED_ON: Final = 160
+"""Held-out performances on which the steadying is measured."""
 
 Report = Callable[[str], None]
 
@@ -116,8 +120,17 @@ def train_checkpoint(
         licence=LICENCE,
     )
     if accelerator.is_main_process:
+        report("measuring tremor")
+        measured = data.held_out(config.held_out)[:STEADIED_ON]
+        widths = measured_widths(network, data, measured.tolist()) if len(measured) else np.zeros(53)
         checkpoint = Checkpoint(
-            info, network, emotion.head, emotion.thresholds, data.scaling, adapters=emotion.adapters
+            info,
+            network,
+            emotion.head,
+            emotion.thresholds,
+            data.scaling,
+            adapters=emotion.adapters,
+            steadying=torch.from_numpy(widths).float(),
         )
         save_checkpoint(checkpoint, out / "checkpoint")
     accelerator.wait_for_everyone()

@@ -1,0 +1,62 @@
+"""How much each coefficient of a network's decoded frames has to be steadied, measured on held-out performances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cteg_core.evaluation.running import TakePlan, perform_batch, true_frames
+from cteg_core.model.network import CtegNetwork
+from cteg_core.model.steadying import steadied
+from cteg_core.training.batches import NO_DROPOUT
+from cteg_core.training.data import TrainData
+
+WIDTHS: Final = (0.0, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 1.8, 2.2, 2.7)
+"""Frames. A wider filter would round off what lasts a third of a second."""
+STILL: Final = 1e-4
+"""Mean acceleration, in units of the corpus's deviation, below which a coefficient is left alone."""
+_BATCH: Final = 16
+
+Frames = NDArray[np.float32]
+
+
+def steadying_widths(made: Sequence[Frames], reference: Sequence[Frames]) -> NDArray[np.float64]:
+    """Return for each coefficient the narrowest width with which ``made`` accelerates no more than ``reference``.
+
+    Both are performances ``[T, D]`` of three frames or more, in the same unit; the result is ``[D]`` of ``WIDTHS``.
+    A coefficient that no width brings down so far gets the widest.
+    """
+    wanted = _acceleration(reference)
+    found = np.zeros(len(wanted))
+    settled = wanted < STILL
+    for width in WIDTHS:
+        reached = _acceleration([steadied(frames, np.full(len(wanted), width)) for frames in made])
+        fits = (reached <= wanted) & ~settled
+        found[fits] = width
+        settled |= fits
+    found[~settled] = WIDTHS[-1]
+    return found
+
+
+def measured_widths(network: CtegNetwork, data: TrainData, chosen: Sequence[int], seed: int = 0) -> NDArray[np.float64]:
+    """Decode the performances ``chosen`` under their own conditions and return :func:`steadying_widths`."""
+    made: list[Frames] = []
+    truth: list[Frames] = []
+    ordered = sorted((int(i) for i in chosen), key=lambda i: int(data.lengths[i]))
+    for start in range(0, len(ordered), _BATCH):
+        numbers = ordered[start : start + _BATCH]
+        batch = data.batch(numbers, NO_DROPOUT, torch.Generator().manual_seed(0))
+        truth += true_frames(batch)
+        made += [take for takes in perform_batch(network.eval(), batch, numbers, TakePlan(1, seed)) for take in takes]
+    return steadying_widths(
+        [frames for frames in made if len(frames) > 2], [frames for frames in truth if len(frames) > 2]
+    )
+
+
+def _acceleration(items: Sequence[Frames]) -> NDArray[np.float64]:
+    changes = [np.abs(np.diff(frames.astype(np.float64), n=2, axis=0)) for frames in items]
+    return np.asarray(np.concatenate(changes).mean(0))
