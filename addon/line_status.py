@@ -15,11 +15,13 @@ class Status:
 
     Attributes:
         failed: the user has to do something.
+        brief: what changes from moment to moment while the line is performed, else empty.
     """
 
     words: str
     icon: str
     failed: bool = False
+    brief: str = ""
 
 
 def status_of(scene: bpy.types.Scene, line: lines.Line) -> Status:
@@ -28,7 +30,7 @@ def status_of(scene: bpy.types.Scene, line: lines.Line) -> Status:
     if under_way is not None:
         state, share = under_way
         if state is performance.LineState.RUNNING:
-            return Status(f"{100 * share:.0f} %", "RENDER_ANIMATION")
+            return Status(f"{100 * share:.0f} %", "RENDER_ANIMATION", brief=f"{100 * share:.0f} %")
         return Status(state.value, "SORTTIME" if state is performance.LineState.WAITING else "ACTION_TWEAK")
     if performance.failure_of(line.line_id) is not None:
         return Status("Failed", "ERROR", failed=True)

@@ -1,6 +1,6 @@
 """Dialogue: the lines, in the order that they are read."""
 
-from typing import Any
+from typing import Any, Final
 
 import bpy
 
@@ -15,7 +15,10 @@ from ..operators import (
     CTEG_OT_lines_import,
     CTEG_OT_lines_paste,
 )
-from .drawing import Sidebar, draw_sentences, split_column
+from .drawing import Sidebar, draw_sentences, letters_across, split_column
+
+_WIDE: Final = 48
+"""Letters across from which a row of the list has room for everything."""
 
 
 class CTEG_UL_lines(bpy.types.UIList):
@@ -26,16 +29,18 @@ class CTEG_UL_lines(bpy.types.UIList):
         row = layout.row(align=True)
         row.alert = status.failed
         row.label(text="", icon=status.icon)
-        split = row.split(factor=0.72, align=True)
-        said = split.row(align=True)
+        wide = letters_across(context) > _WIDE
         if item.character:
-            who = said.row(align=True)
-            who.ui_units_x = 3.2
+            who = row.row(align=True)
+            who.ui_units_x = 4.0 if wide else 2.4
             who.label(text=item.character)
-        said.prop(item, "text", text="", emboss=False)
-        end = split.row(align=True)
+        row.prop(item, "text", text="", emboss=False)
+        end = row.row(align=True)
         end.alignment = "RIGHT"
-        end.label(text=f"{item.start:g} · {status.words}")
+        end.ui_units_x = 7.0 if wide else 2.6
+        # A narrow sidebar shows where a line starts, or how far it is while that changes; the icon tells the rest.
+        start = f"{item.start:g}"
+        end.label(text=f"{start} · {lines.seconds_of(item):.1f} s · {status.words}" if wide else status.brief or start)
 
     def filter_items(self, context, data, property):  # type: ignore[no-untyped-def]
         items = getattr(data, property)

@@ -29,11 +29,16 @@ def draw_sentences(
     icon: Literal["ERROR", "INFO", "NONE"],
 ) -> None:
     """Show sentences broken into lines as wide as the sidebar, each behind an icon; a long one ends in dots."""
-    letters = int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
+    letters = letters_across(context)
     for sentence in sentences:
         lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=_MOST_LINES, placeholder=" …")
         for number, line in enumerate(lines):
             column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
+
+
+def letters_across(context: bpy.types.Context) -> int:
+    """Return about how many letters the sidebar is wide."""
+    return int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale))
 
 
 def draw_reason(layout: bpy.types.UILayout, context: bpy.types.Context, reason: str | None) -> None:

@@ -147,9 +147,9 @@ def _draw_progress(layout: Any, context: bpy.types.Context) -> None:
     progress = performance.progress()
     if progress is None:
         return
-    row = layout.row(align=True)
-    row.progress(factor=progress.fraction, text=progress.message)
-    row.operator(CTEG_OT_cancel.bl_idname, icon="CANCEL")
+    column = layout.column(align=True)
+    column.progress(factor=progress.fraction, text=progress.message)
+    column.operator(CTEG_OT_cancel.bl_idname, icon="CANCEL")
     words = f"{progress.lines_done} of {progress.lines} lines"
     if progress.frames:
         words += f", {progress.frames} of about {max(progress.frames, progress.frames_expected)} frames"
