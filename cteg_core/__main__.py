@@ -134,7 +134,8 @@ def _synthesize_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text", type=Path, metavar="DIR", help="folder with goemotions/: its test split is performed")
+    parser.add_argument("--dialogue", type=Path, metavar="DIR", help="the project's dialogue/: performs its test lines")
+    parser.add_argument("--text", type=Path, metavar="DIR", help="or a folder with goemotions/: its test split")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="measure on lines of this corpus instead of new ones of the test split"
     )

@@ -10,19 +10,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from cteg_core.evaluation.acting import ActingScores, measure_acting
 from cteg_core.evaluation.held_out import HeldOut, held_out_of_corpus, held_out_of_text
+from cteg_core.evaluation.lengths import measure_lengths
 from cteg_core.evaluation.measuring import HeldOutScores, measure
+from cteg_core.evaluation.steering import measure_steering
+from cteg_core.metrics.faithfulness import TestLine, balanced_dialogue, balanced_lines
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
 from cteg_core.model.generator import Generator
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.model_loading import use_threads
 from cteg_core.training.corpus import CorpusReader
+from cteg_core.training.dialogue_lines import read_dialogue
+from cteg_core.training.dialogue_readings import agreed, read_readings
 from cteg_core.training.text_data import read_goemotions
 
 JSON_NAME: Final = "evaluation.json"
+LENGTH_STEP: Final = 8
+"""Every eighth test line is asked how long it lasts."""
 UNKNOWN_SHARE: Final = 0.1
 """Share of a corpus's lines that is measured on where the checkpoint does not say what it kept from its training."""
 
@@ -31,8 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     torch.set_num_threads(use_threads(arguments.threads))
     try:
-        if arguments.text is None and arguments.data is None:
-            raise ValueError("There is nothing to measure on: name labelled text with --text, a corpus with --data.")
+        if arguments.text is None and arguments.data is None and arguments.dialogue is None:
+            raise ValueError(
+                "There is nothing to measure on: name the project's dialogue with --dialogue, labelled text with "
+                "--text, or a corpus with --data."
+            )
         device = device_for(arguments.device)
         checkpoint = load_checkpoint(arguments.checkpoint, device)
         encoder = TextEncoder.load(arguments.text_encoder, device)
@@ -40,6 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
         acting = _acting(arguments, checkpoint, encoder, device)
         scores = measure(checkpoint, encoder, held_out, arguments.takes, arguments.seed, report=_say)
         record = {"checkpoint": checkpoint.id, "seed": arguments.seed, **_record(acting, scores)}
+        if arguments.dialogue is not None:
+            generator = Generator(checkpoint, encoder, device)
+            record["steering"] = asdict(measure_steering(generator, arguments.seed, _say))
+            texts = [line.text for line in read_dialogue(arguments.dialogue, "test")][:: LENGTH_STEP]
+            record["lengths"] = asdict(measure_lengths(generator, texts, arguments.seed))
         text = json.dumps(record, indent=2, allow_nan=False)
         print(text)
         if arguments.out is not None:
@@ -51,6 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _held_out(arguments: argparse.Namespace, checkpoint: Checkpoint) -> HeldOut:
+    if arguments.dialogue is not None and arguments.data is None:
+        test, train = ([line.labelled() for line in read_dialogue(arguments.dialogue, s)] for s in ("test", "train"))
+        return held_out_of_text(test, train, arguments.items, arguments.takes, arguments.seed)
     if arguments.data is None:
         folder = arguments.text / "goemotions"
         test, train = read_goemotions(folder, "test"), read_goemotions(folder, "train")
@@ -66,16 +85,23 @@ def _held_out(arguments: argparse.Namespace, checkpoint: Checkpoint) -> HeldOut:
 def _acting(
     arguments: argparse.Namespace, checkpoint: Checkpoint, encoder: TextEncoder, device: str
 ) -> ActingScores | None:
-    if arguments.text is None:
+    if arguments.text is None and arguments.dialogue is None:
         return None
-    return measure_acting(
-        Generator(checkpoint, encoder, device),
-        Generator(checkpoint, encoder, device, unconditional=True),
-        read_goemotions(arguments.text / "goemotions", "test"),
-        arguments.lines,
-        arguments.seed,
-        _say,
-    )
+    generator = Generator(checkpoint, encoder, device)
+    unconditional = Generator(checkpoint, encoder, device, unconditional=True)
+    return measure_acting(generator, unconditional, _test_lines(arguments), arguments.seed, _say)
+
+
+def _test_lines(arguments: argparse.Namespace) -> list[TestLine]:
+    """Return the lines to act, of the project's dialogue where it is named, else of GoEmotions."""
+    if arguments.dialogue is not None:
+        written = read_dialogue(arguments.dialogue, "test")
+        readings = read_readings(arguments.dialogue, written)
+        named = [agreed(line, reading) for line, reading in zip(written, readings, strict=True)]
+        return balanced_dialogue(written, named, arguments.lines, arguments.seed)
+    labelled = read_goemotions(arguments.text / "goemotions", "test")
+    emotions = np.array([line.emotions for line in labelled])
+    return balanced_lines([line.text for line in labelled], emotions, arguments.lines, arguments.seed)
 
 
 def _record(acting: ActingScores | None, scores: HeldOutScores) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,16 @@ import numpy as np
 from cteg_core.metrics.faithfulness import (
     Agreement,
     MotionSummary,
+    TestLine,
     agreement,
-    balanced_lines,
     basic_of,
     motion,
     perform_lines,
     read_back,
     synthesised,
 )
+from cteg_core.metrics.motion import RegionMotion, head_regions, region_motion
 from cteg_core.model.generator import Generator
-from cteg_core.training.text_data import LabelledLine
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class ActingScores:
         emotion_shuffled: each line with the emotion read from another; must be at chance.
         text_and_emotion_masked: likewise.
         two_seeds_agree: share of lines that are read alike with another seed.
+        regions: motion of those from text against the corpus's, region by region.
         motion: how much each moves.
         stopped_by_itself: share of lines that the stop head ended.
     """
@@ -57,6 +58,7 @@ class ActingScores:
     emotion_shuffled: Agreement
     text_and_emotion_masked: Agreement
     two_seeds_agree: float
+    regions: Mapping[str, RegionMotion]
     motion: ActingMotion
     stopped_by_itself: float
 
@@ -64,23 +66,18 @@ class ActingScores:
 def measure_acting(
     generator: Generator,
     unconditional: Generator,
-    labelled: Sequence[LabelledLine],
-    lines_each: int,
+    lines: Sequence[TestLine],
     seed: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> ActingScores:
-    """Perform ``lines_each`` lines of each basic emotion, and the controls, and read every face.
+    """Perform lines, and the controls, and read every face.
 
     Args:
         generator, unconditional: the same checkpoint, the second with text and emotion hidden.
-        labelled: lines that were not trained on, with their labels.
-        lines_each: of each of the seven classes, as far as there are so many.
-        seed: of lines and performances.
+        lines: lines that were not trained on, balanced over the seven classes.
+        seed: of performances.
         report: takes a line of progress now and then.
     """
-    lines = balanced_lines(
-        [line.text for line in labelled], np.array([line.emotions for line in labelled]), lines_each, seed
-    )
     truth = [line.basic for line in lines]
     reads = [generator.read_emotion([line.text])[0] for line in lines]
     order = np.random.default_rng(seed).permutation(len(lines))
@@ -101,6 +98,7 @@ def measure_acting(
         emotion_shuffled=agreement(read_back([c.frames for c in shuffled]), truth),
         text_and_emotion_masked=agreement(read_back([c.frames for c in masked]), truth),
         two_seeds_agree=float(np.mean([a == b for a, b in zip(seen, seen_again, strict=True)])),
+        regions=region_motion([c.frames for c in from_text], own, head_regions()),
         motion=ActingMotion(motion(own), motion([c.frames for c in from_text]), motion([c.frames for c in masked])),
         stopped_by_itself=float(np.mean([c.stop_reason == "stop-head" for c in from_text])),
     )

@@ -13,17 +13,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cteg_core.affect import expected_affect
 from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 from cteg_core.metrics.emotion_reader import read_emotion
+from cteg_core.model.emotion_acting import acted
 from cteg_core.performer import FinishedTake, Performer, TakeRequest
 from cteg_core.speech import plan_speech
+from cteg_core.training.dialogue_lines import WrittenLine
 from cteg_core.training.performance import EmotionTarget, synthesise
+from cteg_core.training.text_data import word_count
 from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
 
 BATCH: Final = 32
+LONGEST_SPOKEN: Final = 22
+"""Words: what the network performs in one go."""
 FRAME_STEP: Final = 2
 """Every second frame is posed: at 30 frames a second an apex of 0.3 s still has four."""
 
@@ -81,6 +87,30 @@ def balanced_lines(texts: Sequence[str], labels: NDArray[np.floating], count_eac
     return chosen
 
 
+def balanced_dialogue(
+    lines: Sequence[WrittenLine], named: Sequence[str | None], count_each: int, seed: int
+) -> list[TestLine]:
+    """Choose ``count_each`` written lines of each basic emotion, among those that need no context to be understood.
+
+    Args:
+        lines: test lines.
+        named: what two of three people name each (``dialogue_readings.agreed``); only lines on which they agree with
+            the author are chosen, so that what is measured is the face and not a quarrel about the label.
+        count_each, seed: as for :func:`balanced_lines`.
+    """
+    rng = np.random.default_rng(seed)
+    chosen: list[TestLine] = []
+    for basic in BASIC_EMOTIONS:
+        fit = [
+            line
+            for line, name in zip(lines, named, strict=True)
+            if line.basic == name == basic and not line.context and word_count(line.text) <= LONGEST_SPOKEN
+        ]
+        for index in rng.permutation(len(fit))[:count_each]:
+            chosen.append(TestLine(fit[index].text, basic, EmotionRead(fit[index].emotions)))
+    return chosen
+
+
 def perform_lines(
     performer: Performer,
     lines: Sequence[TestLine],
@@ -117,7 +147,11 @@ def synthesised(lines: Sequence[TestLine], seed: int) -> list[NDArray[np.float32
     frames = []
     for index, line in enumerate(lines):
         plan = plan_speech(line.text, seed=seed + index, speech=False)
-        frames.append(synthesise(EmotionTarget(line.label.probabilities, 0.0, 0.0, 0.0, 1.0), plan, rng))
+        strengths = acted(line.label)
+        affect = expected_affect(strengths)
+        valence, arousal, dominance = (float(value) for value in affect)
+        target = EmotionTarget(tuple(float(p) for p in strengths), valence, arousal, dominance, 1.0)
+        frames.append(synthesise(target, plan, rng))
     return frames
 
 
@@ -153,5 +187,5 @@ def motion(frames: Sequence[NDArray[np.float32]]) -> MotionSummary:
 
 
 def basic_of(read: EmotionRead) -> str:
-    """Return the basic emotion of a read's strongest label."""
-    return BASIC_OF_LABEL[read.strongest(1)[0][0]]
+    """Return the basic emotion with a read's largest share."""
+    return read.basic
