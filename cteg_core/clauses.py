@@ -47,6 +47,18 @@ class Arc:
         """Return the emotion of each of ``frame_count`` frames, ``float32 [T, E]``."""
         return self.emotions[np.searchsorted(self.starts, np.arange(frame_count), side="right") - 1]
 
+    def at_rate(self, factor: float, frame_count: int) -> Arc:
+        """Return the arc of the same performance with ``factor`` times the frames, ``frame_count`` in all.
+
+        Emotions that no frame is left for are left out.
+        """
+        starts = np.round(self.starts * factor).astype(np.int64)
+        # Of several that fall on one frame the last holds it.
+        kept = np.append(np.diff(starts) > 0, True) & (starts < max(frame_count, 1))
+        starts, emotions = starts[kept], self.emotions[kept]
+        starts[0] = 0
+        return Arc(starts, emotions)
+
     def mean(self, frame_count: int) -> NDArray[np.float32]:
         """Return the mean emotion of a line of ``frame_count`` frames, ``float32 [E]``."""
         weights = np.diff(np.append(self.starts, max(frame_count, int(self.starts[-1]) + 1))).astype(np.float64)

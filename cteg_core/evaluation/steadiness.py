@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -44,6 +45,7 @@ def steadying_widths(made: Sequence[Frames], reference: Sequence[Frames]) -> NDA
 
 def measured_widths(network: CtegNetwork, data: TrainData, chosen: Sequence[int], seed: int = 0) -> NDArray[np.float64]:
     """Decode the performances ``chosen`` under their own conditions and return :func:`steadying_widths`."""
+    data = replace(data, frame_rates=())  # widths are of the corpus's frames
     made: list[Frames] = []
     truth: list[Frames] = []
     ordered = sorted((int(i) for i in chosen), key=lambda i: int(data.lengths[i]))

@@ -80,7 +80,7 @@ def measure_steering(
         direction = np.mean([measures for _, measures in seen[-1]], axis=0)
         direction /= np.linalg.norm(direction)
         reach = np.array([[float(measures @ direction) for _, measures in of_one] for of_one in seen])  # [I, N]
-        grows += [bool(grown) for grown in (np.diff(reach, axis=0) > 0.0).all(0)]
+        grows += [bool((np.diff(course) > 0.0).all()) for course in reach.T]
         neutral += [read == "neutral" for read, _ in seen[0]]
         for intensity, of_one in zip(INTENSITIES, seen, strict=True):
             if intensity in READ_AT:

@@ -67,6 +67,7 @@ class TextEncoder:
         self._model = model.to(device).eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self._adapters: Adapters | None = None
+        self._is_adapted = False
         self.device = device
 
     @classmethod
@@ -131,15 +132,17 @@ class TextEncoder:
 
     def adapted(self) -> AbstractContextManager[None]:
         """Let the adapters take part, where there are any, in what :attr:`model` does."""
-        return nullcontext() if self._adapters is None else self._adapters.applied()
+        return self._adapters.applied() if self._adapters is not None and self._is_adapted else nullcontext()
 
     def adapt(self, rank: int) -> Adapters:
         """Put adapters in, which change nothing yet, and return them; raises ValueError where there are some."""
         self._adapters = Adapters(self._model, rank)
+        self._is_adapted = True
         return self._adapters
 
     def adapt_to(self, state: Mapping[str, Tensor]) -> None:
         """Take a checkpoint's adapters (none of them: the encoder as it is); raises ValueError if they do not fit."""
+        self._is_adapted = bool(state)
         if state:
             adapters = self._adapters or self.adapt(rank_of(state))
             adapters.load(state)

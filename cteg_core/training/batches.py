@@ -162,7 +162,8 @@ def at_frame_rate(item: CorpusItem, fps: float, wanted: float) -> CorpusItem:
         return item
     frames = resample_values(item.frames, fps, wanted).astype(np.float32)
     speech = resample_values(item.speech, fps, wanted).astype(np.float32)
-    return replace(item, frames=frames, speech=speech, start_frame=frames[0].copy())
+    arc = item.arc.at_rate(wanted / fps, len(frames))
+    return replace(item, frames=frames, speech=speech, arc=arc, start_frame=frames[0].copy())
 
 
 def emotion_vector(item: CorpusItem) -> NDArray[np.float32]:

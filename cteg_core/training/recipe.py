@@ -219,7 +219,8 @@ def keep_head(path: Path, trained: TrainedEmotionHead) -> None:
     tensors = {f"head.{name}": value for name, value in trained.head.state_dict().items()}
     tensors |= {f"adapters.{name}": value for name, value in trained.adapters.items()}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata={"scores": json.dumps(trained.scores)})
+    metadata = {"scores": json.dumps(trained.scores), "head": json.dumps(asdict(trained.head.config))}
+    save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata=metadata)
     partial.replace(path)
 
 
@@ -229,12 +230,13 @@ def kept_head(path: Path) -> TrainedEmotionHead | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            found = json.loads((file.metadata() or {})["scores"])
+            metadata = file.metadata() or {}
+            found, config = json.loads(metadata["scores"]), json.loads(metadata["head"])
         tensors = load_file(path)
         thresholds = tensors.pop("thresholds")
         adapters = {n.removeprefix("adapters."): tensors.pop(n) for n in sorted(tensors) if n.startswith("adapters.")}
-        head = EmotionHead(EmotionHeadConfig())
+        head = EmotionHead(EmotionHeadConfig.from_record(config))
         head.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not an emotion head of this version ({error}): delete it.") from error
     return TrainedEmotionHead(head.eval(), thresholds, dict(found), adapters)
