@@ -9,10 +9,11 @@ from typing import Final
 
 from cteg_core.scripts.lines import Broken, Findings
 
-MAX_FILE_BYTES: Final = 8 << 20
+MAX_FILE_BYTES: Final = 4 << 20
 """A script of 10,000 lines has about 1 MB."""
-MAX_ROWS: Final = 200_000
-MAX_ROW_CHARACTERS: Final = 100_000
+MAX_ROWS: Final = 100_000
+MAX_ROW_CHARACTERS: Final = 30_000
+"""A line's text has at most 20,000; a row of a table holds other cells too."""
 _BOMS: Final[tuple[tuple[bytes, str], ...]] = (
     (codecs.BOM_UTF8, "utf-8"),
     # Before UTF-16's, which it starts with.

@@ -51,7 +51,7 @@ def _items(text: str) -> list[Any]:
 
 
 def _parsed(text: str) -> Any:
-    if _depth(text) > MAX_DEPTH:
+    if not _is_shallow(text):
         raise Broken(f"its objects lie more than {MAX_DEPTH} deep in each other: a script needs three")
     try:
         # A number too big for a float is infinite, and then refused where it stands.
@@ -66,13 +66,14 @@ def _number(digits: str) -> float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
+def _is_shallow(text: str) -> bool:
+    depth = 0
     for match in _TOKENS.finditer(text):
         token = match[0]
         if token in ("[", "{"):
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > MAX_DEPTH:
+                return False
         elif token in ("]", "}"):
             depth -= 1
-    return deepest
+    return True

@@ -129,7 +129,9 @@ class Findings:
         self._lines.append(line)
 
     def leave_out(self, place: str, sentence: str) -> None:
-        """Note that what stands there is no line of the script's, and why."""
+        """Note that what stands there is no line of the script's, and why; raises Broken where that is all there is."""
+        if self._left_out >= MAX_LINES:
+            raise Broken(f"more than {MAX_LINES} lines of it cannot be read: this is no script", place.lower())
         self._left_out += 1
         self.note(f"{place} was left out: {sentence}")
 

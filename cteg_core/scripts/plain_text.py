@@ -10,7 +10,7 @@ from cteg_core.scripts.speakers import leading_directions, name_every_row, spoke
 def read_text(text: str, found: Findings) -> None:
     """Add the lines of a text. Blank rows and rows that start with # are passed over.
 
-    A name is in capitals, or capitalised where at least half of the rows have one. A row without a name is said by
+    A name is in capitals, or capitalised where most rows have one so. A row without a name is said by
     whoever spoke last.
     """
     rows = rows_of(text, found)

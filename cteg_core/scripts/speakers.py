@@ -32,16 +32,18 @@ def is_in_capitals(name: str) -> bool:
 
 
 def name_every_row(rows: Iterable[str]) -> bool:
-    """Return whether at least half of the rows have a name before a colon that is not in capitals.
+    """Return whether at least half of the rows have a name before a colon, most of them not in capitals.
 
     Names need no capitals then; a script that writes its names in capitals may say “Note: …” in its text.
     """
-    count = named = 0
+    count = named = in_capitals = 0
     for row in rows:
         count += 1
         prefix = prefix_of(row)
-        named += prefix is not None and _looks_like_a_name(prefix[0]) and not is_in_capitals(prefix[0])
-    return named * 2 >= count > 0
+        if prefix is not None and _looks_like_a_name(prefix[0]):
+            named += 1
+            in_capitals += is_in_capitals(prefix[0])
+    return named * 2 >= count and in_capitals * 2 < named
 
 
 def spoken(row: str, any_case: bool) -> tuple[str, str, tuple[str, ...]] | None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cteg_core.dialogue import MAX_DURATION_SECONDS
 from cteg_core.scripts.decoding import rows_of
 from cteg_core.scripts.lines import Broken, Findings
 from cteg_core.scripts.records import SHORTEST_SECONDS
 from cteg_core.scripts.speakers import leading_directions, name_every_row, spoken
 from cteg_core.scripts.times import seconds_of
 
-_ARROW: Final = re.compile(r"\s*(?P<start>[-+0-9:.,;]{3,20})\s*-{1,2}>\s*(?P<end>[-+0-9:.,;]{0,20})(?P<rest>(?:\s.*)?)")
+_ARROW: Final = re.compile(
+    r"\s*(?P<start>[-+]?[0-9:.,;]{3,20})\s*-{1,2}>\s*(?P<end>[-+]?[0-9:.,;]{0,20})(?:\s.*)?"
+)
 _HEAD: Final = re.compile(r"\s*(?:[0-9]{1,9}|WEBVTT.*)\s*")
 """What may stand above the first cue's time: its number, and the mark of subtitles of the web."""
 _NUMBER: Final = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -21,10 +24,12 @@ _TAG: Final = re.compile(
     r"</?(?:b|i|u|s|em|strong|font|span|c|v|lang|ruby|rt|rp)(?:[\s.=][^<>]*)?/?>|\{\\[^{}]*\}|\{/?[ibus]\}", re.I
 )
 _BREAK: Final = re.compile(r"<br\s{0,9}/?>|\\[Nn]", re.I)
-_ENTITY: Final = re.compile(r"&(amp|lt|gt|quot|apos|nbsp|#39|lrm|rlm);", re.I)
+_ENTITY: Final = re.compile(r"&(amp|lt|gt|quot|apos|nbsp|lrm|rlm|#[0-9]{1,5});", re.I)
 _MEANT: Final = {
-    "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "#39": "'", "nbsp": " ", "lrm": "", "rlm": "",
+    "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " ", "lrm": "", "rlm": "",
 }  # fmt: skip
+MARKS: Final = "&<>{}\\"
+"""What tags and names of characters are made of."""
 _DASH: Final = re.compile(r"\s*[-‐‑–—]\s*(?=\S)")
 _ONLY_NOTES: Final = re.compile(r"[\s♪♫#*]*")
 
@@ -76,7 +81,12 @@ def without_tags(text: str) -> str:
     >>> without_tags("{\\\\an8}<i>You &amp; me</i> <3")
     'You & me <3'
     """
-    return _ENTITY.sub(lambda match: _MEANT[match[1].lower()], _TAG.sub("", _BREAK.sub(" ", text)))
+    return _ENTITY.sub(_meant, _TAG.sub("", _BREAK.sub(" ", text)))
+
+
+def _meant(entity: re.Match[str]) -> str:
+    name = entity[1].lower()
+    return chr(int(name[1:])) if name[0] == "#" else _MEANT[name]
 
 
 def _cues(rows: Sequence[str], fps: float | None, found: Findings) -> Iterator[Cue]:
@@ -129,10 +139,12 @@ def _times(row: str, place: str, fps: float | None, found: Findings) -> tuple[fl
     except ValueError as error:
         found.note(f"{place}: the cue's text is read without its time: {error}.")
         return None, None
-    if not SHORTEST_SECONDS <= end - start <= 3600.0:
-        found.note(f"{place}: the cue lasts {end - start:g} seconds, so its length is left open.")
+    # Milliseconds are no floats: 0.04 s is not to become 0.0399….
+    seconds = round(end - start, 6)
+    if not SHORTEST_SECONDS <= seconds <= MAX_DURATION_SECONDS:
+        found.note(f"{place}: the cue lasts {seconds:g} seconds, so its length is left open.")
         return start, None
-    return start, end - start
+    return start, seconds
 
 
 def _speeches(rows: Sequence[str], any_case: bool) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cteg_core.scripts.emotions import AFFECT, emotion_text
 from cteg_core.scripts.lines import ScriptError, ScriptLine
-from cteg_core.scripts.subtitles import without_tags
+from cteg_core.scripts.subtitles import MARKS, without_tags
 from cteg_core.scripts.times import clock, plain
 from cteg_core.speech import plan_speech
 
@@ -79,4 +79,6 @@ def _record(line: ScriptLine) -> dict[str, Any]:
 
 def _literal(text: str) -> str:
     """Return a text so that nothing in it is taken for a tag."""
-    return text if without_tags(text) == text else text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if without_tags(text) == text:
+        return text
+    return "".join(f"&#{ord(character)};" if character in MARKS else character for character in text)
