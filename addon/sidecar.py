@@ -55,6 +55,7 @@ __all__ = [
     "sidecar_command", "split_command",
 ]  # fmt: skip
 
+_AGAIN: Final = "Try again: the sidecar is started anew."
 _LINES_A_POLL: Final = 64
 _SECONDS_A_POLL: Final = 0.02
 """A poll ends after so long, whatever is left to read: Blender's interface waits for it."""
@@ -80,7 +81,7 @@ class SidecarClient:
 
     Args:
         command: as :func:`sidecar_command` returns it.
-        deadlines: when silence counts as a hang.
+        deadlines: when silence counts as a hang; they can be set anew at any time.
         log_file: where to keep what the sidecar says on standard error, rotated; errors name it.
     """
 
@@ -90,7 +91,8 @@ class SidecarClient:
         self.command = tuple(command)
         self.log_file = log_file
         self.loaded: Loaded | None = None
-        self._deadlines = deadlines or Deadlines()
+        self.versions: Versions | None = None
+        self.deadlines = deadlines or Deadlines()
         self._state = SidecarState.STOPPED
         self._child: ChildProcess | None = None
         self._ending: list[ChildProcess] = []
@@ -164,7 +166,7 @@ class SidecarClient:
         for request_id in [sent_id for sent_id, request in self._sent.items() if request.is_given_up]:
             if self._sent.pop(request_id, None) is None:
                 break  # It could not be told of the one before, and is lost.
-            self._given_up[request_id] = time.monotonic() + self._deadlines.cancel
+            self._given_up[request_id] = time.monotonic() + self.deadlines.cancel
             self._send(Notification(CANCEL, cancel_params(request_id)))
         if self._state is SidecarState.READY:
             self._send_unsent()
@@ -251,7 +253,7 @@ class SidecarClient:
         try:
             self._child.send(encode_message(message))
         except BrokenPipeError:
-            self._break("The sidecar does not read what it is sent, and was stopped.", self._again)
+            self._break("The sidecar does not read what it is sent, and was stopped.", _AGAIN)
 
     def _receive(self, message: Message) -> None:
         match message:
@@ -290,7 +292,7 @@ class SidecarClient:
         self._sent.pop(request_id, None)
         self._given_up.pop(request_id, None)
         # The next one's turn has come only now, if it was given up.
-        deadline = time.monotonic() + self._deadlines.cancel
+        deadline = time.monotonic() + self.deadlines.cancel
         self._given_up = dict.fromkeys(self._given_up, deadline)
         self._send_unsent()
 
@@ -298,6 +300,7 @@ class SidecarClient:
         return SidecarError(sentence + (self._log_hint if code == ErrorCode.INTERNAL_ERROR else ""), code)
 
     def _check_version(self, sidecar: Versions) -> None:
+        self.versions = sidecar
         if not is_same_build(sidecar.version, __version__):
             self._break(
                 f"The sidecar is CTEG {sidecar.version}, but this is {__version__}: restart Blender, and if that does "
@@ -311,17 +314,17 @@ class SidecarClient:
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         silence = now - self._last_heard
-        if self._state is SidecarState.STARTING and silence > self._deadlines.hello:
-            self._break(f"The sidecar did not answer within {self._deadlines.hello:g} s of its start.", self._check)
-        elif self._state is SidecarState.LOADING and silence > self._deadlines.load:
-            self._break(f"The sidecar did not load its model within {self._deadlines.load:g} s.", self._again)
-        elif self._sent and silence > self._deadlines.generate:
-            self._break(f"The sidecar was silent for {self._deadlines.generate:g} s, and was stopped.", self._again)
+        if self._state is SidecarState.STARTING and silence > self.deadlines.hello:
+            self._break(f"The sidecar did not answer within {self.deadlines.hello:g} s of its start.", self._check)
+        elif self._state is SidecarState.LOADING and silence > self.deadlines.load:
+            self._break(f"The sidecar did not load its model within {self.deadlines.load:g} s.", _AGAIN)
+        elif self._sent and silence > self.deadlines.generate:
+            self._break(f"The sidecar was silent for {self.deadlines.generate:g} s, and was stopped.", _AGAIN)
         elif any(
             now > deadline and not any(earlier < given_up for earlier in self._sent)
             for given_up, deadline in self._given_up.items()
         ) and not self._hand_on():
-            self._break("The sidecar did not stop when a line was cancelled, and was ended.", self._again)
+            self._break("The sidecar did not stop when a line was cancelled, and was ended.", _AGAIN)
 
     def _excuse_absence(self) -> None:
         """Count as silence only the time in which somebody listened: Blender may have been busy rendering."""
@@ -337,7 +340,7 @@ class SidecarClient:
         # What it says on standard error arrives a little later than the end of its output.
         if not child.is_gone(wait) and now - self._silent_since < _SECONDS_FOR_LAST_WORDS:
             return
-        advice = self._check if self._state is SidecarState.STARTING else self._again
+        advice = self._check if self._state is SidecarState.STARTING else _AGAIN
         if was_killed(child):
             advice = "Try again with fewer takes or shorter text: the sidecar is started anew."
         if not self._hand_on():
@@ -388,10 +391,6 @@ class SidecarClient:
     @property
     def _check(self) -> str:
         return f"Check the sidecar's command: {shlex.join(self.command)}"
-
-    @property
-    def _again(self) -> str:
-        return "Try again: the sidecar is started anew."
 
 
 def _own(answer_id: MessageId) -> int:

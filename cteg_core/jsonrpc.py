@@ -134,20 +134,25 @@ def bounded_lines(
 ) -> Iterator[bytes]:
     """Yield lines, without their newlines, until ``read`` returns no more bytes.
 
-    Memory stays bounded: a line longer than ``limit`` comes as its first ``limit + 1`` bytes (which
-    :func:`decode` refuses), the rest of it is dropped. A last line without a newline is no line, and is yielded
+    Memory stays bounded: a line longer than ``limit`` comes, as soon as it is, as its first ``limit + 1`` bytes (which
+    :func:`decode` refuses), and the rest of it is dropped. A last line without a newline is no line, and is yielded
     only ``with_rest``: half a message says nothing, half a complaint does.
     """
     held = bytearray()
+    dropping = False
     while data := read(_READ_BYTES):
-        pieces = data.split(b"\n")
-        for piece in pieces[:-1]:
-            held += piece
-            yield bytes(held[: limit + 1])
-            held.clear()
-        held += pieces[-1]
-        del held[limit + 1 :]
-    if with_rest and held:
+        for number, piece in enumerate(data.split(b"\n")):
+            if number > 0:
+                if not dropping:
+                    yield bytes(held)
+                held.clear()
+                dropping = False
+            if not dropping:
+                held += piece[: limit + 1 - len(held)]
+                if len(held) > limit:
+                    yield bytes(held)
+                    dropping = True
+    if with_rest and held and not dropping:
         yield bytes(held)
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE_SIDECAR = ROOT / "tests" / "fakes" / "fake_sidecar.py"
 GOOD = [sys.executable, str(FAKE_SIDECAR)]
 FRAMES_BEFORE_THE_ACT = 2 * CHUNK
-PATIENCE = Deadlines(hello=20, load=20, generate=20, cancel=20)
+PATIENCE = Deadlines(hello=60, load=60, generate=60, cancel=60)
 HAS_PROC = Path("/proc/self/fd").is_dir()
 SECONDS_TO_VANISH = 6.0
 """How long a child may take that must be killed."""
@@ -50,7 +50,7 @@ def fake_with(fault: str) -> str:
     return f"os.execv(sys.executable, [sys.executable, sys.argv[2], {fault!r}])"
 
 
-def until(condition: Callable[[], bool], step: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], step: Callable[[], object], seconds: float = 60.0) -> None:
     """Take steps until a condition holds; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -123,7 +123,17 @@ def test_lines_come_whole_however_they_are_cut(lines: list[bytes], piece: int) -
     data = b"".join(line + b"\n" for line in lines) + b"no newline"
     pieces = iter([data[start : start + piece] for start in range(0, len(data), piece)])
     limit = 10
-    assert list(bounded_lines(lambda _: next(pieces, b""), limit)) == [line[: limit + 1] for line in lines]
+    wanted = [line[: limit + 1] for line in lines]
+    assert list(bounded_lines(lambda _: next(pieces, b""), limit)) == wanted
+    pieces = iter([data[start : start + piece] for start in range(0, len(data), piece)])
+    assert list(bounded_lines(lambda _: next(pieces, b""), limit, with_rest=True)) == [*wanted, b"no newline"]
+
+
+def test_a_line_that_is_too_long_is_told_of_before_it_ends() -> None:
+    pieces = iter([b"x" * 8, b"x" * 8, b"x" * 8])
+    lines = bounded_lines(lambda _: next(pieces), 10)
+    assert next(lines) == b"x" * 11
+    assert len(list(pieces)) == 1
 
 
 def test_the_documentation_lists_every_code() -> None:
