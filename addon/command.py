@@ -1,4 +1,4 @@
-"""``blender -b head.blend --command cteg bake --text "…" --out out.blend``."""
+"""``blender -b head.blend --command cteg bake --text "…" --out out.blend``, and ``… --command cteg setup``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Final
 
 import bpy
 
-from . import api
+from . import api, preferences, runtime_place
 from .jobs import JobProgress
+from .operators.runtime import why_offline
 from .rig import active_rig, rigs_of
+from .runtime import command_line
 
 NAME: Final = "cteg"
 
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         # argparse has printed help or what is wrong; Blender has to go on and end by itself.
         return int(end.code or ExitCode.DONE)
+    if options.command == "setup":
+        return _set_up(options)
     try:
         _bake(options)
     except api.CtegError as error:
@@ -48,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"blender -b FILE --command {NAME}", description="Text to facial performance."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     bake = commands.add_parser("bake", help="let a head of the open file perform a line, and save the file")
     bake.add_argument("--text", required=True, help="what the character says")
     bake.add_argument("--out", required=True, type=Path, help="the .blend file to write")
@@ -58,7 +62,19 @@ def _parser() -> argparse.ArgumentParser:
     bake.add_argument("--takes", type=int, default=1, help="how many performances (default: %(default)s)")
     bake.add_argument("--frame", type=int, help="frame that the line starts at (default: the first of the scene)")
     bake.add_argument("--nla", action="store_true", help="add a strip to the NLA, beside what the head plays")
+    setup = commands.add_parser("setup", help=command_line.SUMMARY, description=command_line.SUMMARY)
+    command_line.add_arguments(setup)
     return parser
+
+
+def _set_up(options: argparse.Namespace) -> int:
+    preferences.choose_folder()
+    offline = why_offline().replace("choose a folder of wheels", "name a folder of wheels with --from")
+    code = command_line.run(
+        options, command_line.Surroundings(runtime_place.folder(), runtime_place.recipe, offline)
+    )
+    runtime_place.look_anew()
+    return code
 
 
 def _bake(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Asking Blender to draw the sidebars anew, after something changed that Blender does not know of."""
+"""Asking Blender to draw sidebars and preferences anew, after something changed that Blender does not know of."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def redraw_sidebars() -> None:
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()
+
+
+def redraw_preferences() -> None:
+    """Let every window of preferences draw its page anew."""
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager is not None else ():
+        for area in window.screen.areas:
+            if area.type == "PREFERENCES":
+                area.tag_redraw()

@@ -22,6 +22,7 @@ from . import (
     readings,
     sidecar_log,
 )
+from .operators import runtime
 
 _CLASSES: Final = (
     preferences.CTEG_preferences,
@@ -39,6 +40,7 @@ def register() -> None:
     sidecar_log.choose()
     for kind in _CLASSES:
         bpy.utils.register_class(kind)
+    preferences.choose_folder()
     setattr(bpy.types.Scene, properties.ON_SCENE, bpy.props.PointerProperty(type=properties.CTEG_scene_settings))
     for handlers, handler in _handlers():
         handlers.append(handler)
@@ -64,6 +66,7 @@ def unregister() -> None:
     history.write()
     history.forget()
     jobs.close_shared_client()
+    runtime.forget()
     delattr(bpy.types.Scene, properties.ON_SCENE)
     for kind in reversed(_CLASSES):
         bpy.utils.unregister_class(kind)

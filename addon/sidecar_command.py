@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+from . import runtime_place
 from .under_way import SidecarError
 
 COMMAND_VARIABLE: Final = "CTEG_SIDECAR"
+
+_SERVE: Final = ("-I", "-m", "cteg_core", "serve")
+"""What an interpreter is told, to be a sidecar that sees nothing of the user's own packages."""
+_INTERPRETER: Final = re.compile(r"python[\d.]*(\.exe)?", re.IGNORECASE)
 
 
 def sidecar_command(preference: str = "", environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the sidecar's command as an argument list, never for a shell.
 
     Args:
-        preference: the command in the add-on's preferences.
+        preference: the user's own command, or interpreter, in the add-on's preferences.
         environment: where ``CTEG_SIDECAR`` is looked for; it wins over the preference.
 
+    Returns:
+        The one that is set; where neither is, that of the environment which the add-on set up.
+
     Raises:
-        SidecarError: neither is set, or its quotes do not match.
+        SidecarError: the quotes of what is set do not match, or nothing is set and no environment is ready.
     """
     text = environment.get(COMMAND_VARIABLE, "").strip() or preference.strip()
     if not text:
-        raise SidecarError(
-            "No sidecar is set up: put its command, such as /path/to/python -m cteg_core serve, into the add-on's "
-            f"preferences or into the environment variable {COMMAND_VARIABLE}."
-        )
+        return runtime_place.command()
     try:
-        return split_command(text, windows=sys.platform == "win32")
+        command = split_command(text, windows=sys.platform == "win32")
     except ValueError:
         raise SidecarError(f"The sidecar's command has a quote without its partner: {text}") from None
+    if Path(text).is_file():
+        # A path with blanks in it that was pasted without quotes.
+        command = [text]
+    if len(command) == 1 and _INTERPRETER.fullmatch(Path(command[0]).name):
+        return [*command, *_SERVE]
+    return command
 
 
 def split_command(text: str, windows: bool) -> list[str]:

@@ -7,14 +7,17 @@ import json
 import secrets
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import build_addon
+from addon.runtime import command_line
 from addon.runtime.errors import SetupError
 from addon.runtime.processes import run_command, say
+from addon.runtime.recipe import Recipe, recipe_of
 from starter.checks import run_tests
 from starter.environments import (
     VENVS,
@@ -30,6 +33,8 @@ ALL_BLENDERS: Final = ("4.2.23", "4.5.15", "5.2.3")
 """What ``--all-blenders`` adds: each line of Blender that is supported, at its newest release."""
 
 DEMO_SECONDS: Final = 1800
+RUNTIME: Final = "runtime"
+"""Where ``setup`` makes its environment below ``VENVS``, if no other place is named."""
 MAX_SEED: Final = 2**31 - 1
 
 
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_tests(_versions(options), rest)
         if options.command == "build":
             return _build(options)
+        if options.command == "setup":
+            return _set_up(options)
         print(json.dumps(made_interpreters(), indent=2))
     except (SetupError, build_addon.BuildError) as error:
         print(f"\n{error}", file=sys.stderr)
@@ -58,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py", description="CTEG for Blender: a line of dialogue becomes a face.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | test | build | env")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | test | build | setup | env")
     demo = commands.add_parser("demo", help="perform a line: a .blend, a picture and a video in out/")
     demo.add_argument("text", help="the line of dialogue")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
@@ -72,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build the extension's zip, and the sidecar it talks to")
     build.add_argument("--out", type=Path, default=CHECKOUT / "dist", help="folder for the zip (default: dist)")
     build.add_argument("--zip-only", action="store_true", help="do not make the sidecar that the zip will talk to")
+    setup = commands.add_parser("setup", help=f"{command_line.SUMMARY}, for Blender to use")
+    command_line.add_arguments(setup)
     commands.add_parser("env", help="print the interpreters that were made, as JSON")
     return parser
 
@@ -128,3 +137,16 @@ def _build(options: argparse.Namespace) -> int:
         # The add-on refuses a sidecar of another build, so the two are made together.
         say(f"Its sidecar, for the add-on's preferences: {shlex.join(sidecar_command(sidecar_python()))}")
     return 0
+
+
+def _set_up(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="cteg-wheel-") as folder:
+
+        def recipe() -> Recipe:
+            return recipe_of(build_addon.write_wheel(build_addon.read_sources(), Path(folder)))
+
+        code = command_line.run(options, command_line.Surroundings(VENVS / RUNTIME, recipe))
+    if code == 0 and not (options.check or options.remove or options.requirements):
+        place = (options.env or VENVS / RUNTIME).expanduser().absolute()
+        say(f"Blender uses it where the add-on's preferences name it, or CTEG_RUNTIME={shlex.quote(str(place))} is set.")
+    return code

@@ -25,6 +25,13 @@ from .flame_files import CTEG_OT_add_flame_head, CTEG_OT_use_flame_file
 from .generate import CTEG_OT_cancel, CTEG_OT_generate, CTEG_OT_generate_all
 from .head_rig import CTEG_OT_bake_correctives, CTEG_OT_fit_bones, CTEG_OT_restore_correctives
 from .presets import CTEG_OT_preset_apply, CTEG_OT_preset_remove, CTEG_OT_preset_save
+from .runtime import (
+    RUNTIME,
+    CTEG_OT_runtime_cancel,
+    CTEG_OT_runtime_remove,
+    CTEG_OT_runtime_set_up,
+    CTEG_OT_runtime_try,
+)
 from .takes import (
     CTEG_OT_take_choose,
     CTEG_OT_take_discard,
@@ -36,6 +43,7 @@ from .takes import (
 __all__ = [
     "BAKE",
     "CLASSES",
+    "RUNTIME",
     "CTEG_OT_add_flame_head",
     "CTEG_OT_add_head",
     "CTEG_OT_bake",
@@ -65,6 +73,10 @@ __all__ = [
     "CTEG_OT_register_character",
     "CTEG_OT_remove_baked",
     "CTEG_OT_restore_correctives",
+    "CTEG_OT_runtime_cancel",
+    "CTEG_OT_runtime_remove",
+    "CTEG_OT_runtime_set_up",
+    "CTEG_OT_runtime_try",
     "CTEG_OT_take_choose",
     "CTEG_OT_take_discard",
     "CTEG_OT_take_keep",
@@ -111,4 +123,5 @@ CLASSES = (
     CTEG_OT_preset_save,
     CTEG_OT_preset_remove,
     *BAKE,
+    *RUNTIME,
 )

@@ -61,11 +61,17 @@ def candidates(minor: str) -> Iterator[Path]:
             yield path
 
 
+def running_python() -> Path:
+    """Return the interpreter that runs this; inside an environment, the one that the environment was made with."""
+    return Path(getattr(sys, "_base_executable", None) or sys.executable)
+
+
 def _places(minor: str) -> Iterator[Path]:
-    if minor == running_minor():
-        yield Path(getattr(sys, "_base_executable", None) or sys.executable)
     name = f"python{minor}.exe" if sys.platform == "win32" else f"python{minor}"
     for folder in os.get_exec_path():
+        yield Path(folder) / name
+    # A program that was started from a desktop may have been given a short PATH.
+    for folder in ("/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"):
         yield Path(folder) / name
     home = Path.home()
     pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv")) / "versions"
@@ -76,24 +82,46 @@ def _places(minor: str) -> Iterator[Path]:
         (Path("/usr/local/opt"), f"python@{minor}/bin/{name}"),
         (Path("/Library/Frameworks/Python.framework/Versions"), f"{minor}/bin/{name}"),
         (home / "AppData/Local/Programs/Python", f"Python{minor.replace('.', '')}/python.exe"),
+        (Path("C:/Program Files"), f"Python{minor.replace('.', '')}/python.exe"),
     ):
         if root.is_dir():
             yield from sorted(root.glob(pattern), reverse=True)
 
 
-def find(minors: Sequence[str]) -> Interpreter | None:
-    """Return a working Python of the first of ``minors`` that has one, else None."""
+def find(minors: Sequence[str], running_first: bool = True) -> Interpreter | None:
+    """Return a working Python of the first of ``minors`` that has one, else None.
+
+    Args:
+        minors: versions that fit, the best first.
+        running_first: whether the Python that runs this is the first or the last choice of its version. Blender's own
+            goes with that Blender, so an environment had better not hang on it.
+    """
     for minor in minors:
-        for path in candidates(minor):
+        running = [running_python()] if minor == running_minor() else []
+        places = [*running, *candidates(minor)] if running_first else [*candidates(minor), *running]
+        for path in places:
             found = probe(path)
             if found is not None and found.minor == minor:
                 return found
     return None
 
 
-def require(minors: Sequence[str], purpose: str) -> Interpreter:
+def chosen(path: Path, minors: Sequence[str]) -> Interpreter:
+    """Return the Python that the user chose; raises SetupError where it does not fit."""
+    found = probe(path if path.is_file() else Path(shutil.which(str(path)) or path))
+    wanted = " or ".join(minors)
+    if found is None:
+        raise SetupError(
+            f"The Python that you chose, {path}, does not run or has no venv module: choose a Python {wanted}."
+        )
+    if found.minor not in minors:
+        raise SetupError(f"The Python that you chose, {path}, is a {found.minor}: choose a Python {wanted}.")
+    return found
+
+
+def require(minors: Sequence[str], purpose: str, running_first: bool = True) -> Interpreter:
     """Return what :func:`find` finds; raises SetupError with what to install."""
-    found = find(minors)
+    found = find(minors, running_first)
     if found is not None:
         return found
     wanted = " or ".join(minors)
