@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from safetensors.numpy import load_file, save_file
 
 from cteg_core.__main__ import main
 from cteg_core.affect import LABEL_AFFECT, expected_affect
-from cteg_core.emotion import EMOTION_LABELS
+from cteg_core.commands.synthesize import LONGEST_DIALOGUE, STATISTICS_NAME
+from cteg_core.emotion import BASIC_EMOTIONS, EMOTION_LABELS
 from cteg_core.training.affect import draw_target
-from cteg_core.training.corpus import CorpusReader, choose_lines, synthesise_corpus
+from cteg_core.training.corpus import CORPUS_FORMAT, CorpusReader, choose_lines, synthesise_corpus
+from cteg_core.training.corpus_statistics import PRESENT, statistics_of
 from cteg_core.training.text_data import LabelledLine, clean_text, read_emobank, read_goemotions, word_count
 
 JOY, ANGER, NEUTRAL = (EMOTION_LABELS.index(label) for label in ("joy", "anger", "neutral"))
@@ -33,6 +36,15 @@ LINES = [
     line("The bus is at nine.", NEUTRAL),
     line("Well, well.", JOY, ANGER),
 ]
+
+TURNING = LabelledLine(
+    "You kept it all this time. Now get out of my house.",
+    tuple(0.5 * np.eye(28)[JOY] + 0.5 * np.eye(28)[ANGER]),
+    (0.0, 0.4, 0.1),
+    "train",
+    ("You kept it all this time. ", "Now get out of my house."),
+    (tuple(np.eye(28)[JOY]), tuple(np.eye(28)[ANGER])),
+)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +197,32 @@ def test_a_corpus_reads_back_as_it_was_made(tmp_path: Path) -> None:
     assert len({frames.shape for frames in same}) > 1
 
 
+def test_a_corpus_keeps_the_arcs_of_its_lines(tmp_path: Path) -> None:
+    synthesise_corpus([*LINES, TURNING], tmp_path, 12, seed=1, shard_items=25)
+    corpus = CorpusReader(tmp_path)
+    turns, in_order = 0, 0
+    for index in range(len(corpus)):
+        item = corpus[index]
+        assert corpus.arc_length(index) == len(item.arc.starts)
+        assert item.arc.emotions.shape == (len(item.arc.starts), 32)
+        assert item.arc.starts[-1] < len(item.frames)
+        np.testing.assert_allclose(item.emotion, item.arc.mean(len(item.frames)), atol=1e-6)
+        if item.line_index < len(LINES):
+            continue
+        if len(item.arc.starts) > 1:
+            turns += 1
+            in_order += [int(row.argmax()) for row in item.arc.emotions[:, :28]] == [JOY, ANGER]
+    # Three quarters as written, and of those that are directed otherwise some.
+    assert 7 <= turns <= 12
+    assert 5 <= in_order <= turns
+
+
+def test_another_arc_is_another_corpus(tmp_path: Path) -> None:
+    synthesise_corpus([TURNING], tmp_path, 1, seed=1)
+    with pytest.raises(ValueError, match="other lines or settings"):
+        synthesise_corpus([replace(TURNING, arc=TURNING.arc[::-1])], tmp_path, 1, seed=1)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", -1), ("b", -1), ("c", 2)):
         synthesise_corpus(LINES, tmp_path / name, 2, seed, shard_items=8)
@@ -244,6 +282,7 @@ def test_a_damaged_corpus_is_refused_with_a_sentence(tmp_path: Path) -> None:
         ("corpus.json", b"{", "not the description"),
         ("corpus.json", json.dumps({**manifest, "space": "flame-2020"}).encode(), "not the description"),
         ("corpus.json", json.dumps({**manifest, "shards": 2}).encode(), "missing"),
+        ("corpus.json", json.dumps({**manifest, "format": CORPUS_FORMAT - 1}).encode(), "not the description"),
         ("lines.jsonl", b"[1]\n", "list of a corpus's lines"),
         ("lines.jsonl", b'{"text": "one"}\n', "does not hold"),
         ("shard-00000.safetensors", shard[: len(shard) // 2], "damaged"),
@@ -271,6 +310,15 @@ def without_last(name: str) -> Callable[[dict[str, np.ndarray]], None]:
     return change
 
 
+def without(name: str) -> Callable[[dict[str, np.ndarray]], None]:
+    """A change of a shard: an array less."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        del arrays[name]
+
+    return change
+
+
 def read_whole(folder: Path) -> None:
     """Read every performance of a corpus."""
     reader = CorpusReader(folder)
@@ -289,6 +337,15 @@ def read_whole(folder: Path) -> None:
         (with_number("offsets", 1, 0), "is damaged: its item 0 has no frames"),
         (with_number("offsets", 3, 1 << 40), "its offsets do not divide its frames"),
         (without_last("settles"), "its settles end before or behind its item 2"),
+        (with_number("arc_emotions", 1, np.nan), "is damaged: its item 1 has an arc that is not finite"),
+        (with_number("arc_starts", 2, 7), "is damaged: its item 2: .*increase from frame 0. Synthesise the sh"),
+        (with_number("arc_offsets", 1, 0), "is damaged: an item has no arc"),
+        (with_number("arc_offsets", 3, 4), "its arcs are not as many as its items"),
+        (with_number("arc_offsets", 0, 1), "its arcs are not as many as its items"),
+        (without_last("arc_offsets"), "its arcs are not as many as its items"),
+        (without_last("arc_starts"), "its arcs are not as many as its items"),
+        (without_last("arc_emotions"), "its arcs are not as many as its items"),
+        (without("arc_starts"), "its array 'arc_starts' is missing"),
     ],
 )
 def test_a_bad_item_is_named_with_its_shard(
@@ -315,6 +372,66 @@ def test_the_command_writes_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "15 lines, 2 performances of each" in capsys.readouterr().out
 
 
+# What a corpus amounts to.
+
+
+def test_figures_are_those_of_the_performances(tmp_path: Path) -> None:
+    lines = [*LINES, TURNING, replace(LINES[0], emotions=LINES[1].emotions)]
+    synthesise_corpus(lines, tmp_path, 4, seed=6, shard_items=9)
+    corpus = CorpusReader(tmp_path)
+    found = statistics_of(corpus)
+    items = [corpus[index] for index in range(len(corpus))]
+    lengths = np.array([len(item.frames) for item in items])
+    assert (found.pairs, found.texts, found.frames) == (24, 5, lengths.sum())
+    assert found.hours == pytest.approx(lengths.sum() / 30 / 3600)
+    assert (found.length_min, found.length_max) == (lengths.min(), lengths.max())
+    assert found.length_mean == pytest.approx(lengths.mean())
+    assert found.length_p25 <= found.length_median <= found.length_p75
+    # "What a day!" (of two lines), "Leave. Now.", "The bus is at nine.", "Well, well.", and the one that turns.
+    assert found.words_mean == pytest.approx((3 + 2 + 5 + 2 + 12) / 5)
+    assert (found.texts_performed_more_than_once, found.most_performances_of_a_text) == (5, 8)
+    steps = np.concatenate([np.linalg.norm(np.diff(item.frames, axis=0), axis=1) for item in items])
+    assert found.speed == pytest.approx(steps.mean(), rel=1e-5)
+    felt = np.array([item.emotion[:28] for item in items])
+    strongest = felt.argmax(1)
+    felt[:, NEUTRAL] = 0.0
+    assert found.two_or_more_emotions == pytest.approx(((felt > PRESENT).sum(1) > 1).mean())
+    assert found.turning == pytest.approx(np.mean([len(item.arc.starts) > 1 for item in items]))
+    assert tuple(found.basics) == BASIC_EMOTIONS
+    assert sum(found.basics.values()) == pytest.approx(1.0)
+    assert found.basics["neutral"] == pytest.approx((strongest == NEUTRAL).mean())
+
+
+def test_the_command_takes_dialogue_first_and_fills_up_with_comments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, dialogue, out = tmp_path / "text", tmp_path / "dialogue", tmp_path / "corpus"
+    (text / "goemotions").mkdir(parents=True)
+    rows = "".join(f"This is line number {i}\t{i % 28}\tx{i}\n" for i in range(40))
+    (text / "goemotions" / "train.tsv").write_text(rows, encoding="utf-8")
+    (dialogue / "train").mkdir(parents=True)
+    written = (
+        "a\t\tYou kept it all this time. / Now get out of my house.\tjoy / anger\t.6\t0 .4 .1\n"
+        "a\t\tThe kettle is on.\tneutral\t.2\t0 0 0\n"
+        f"a\t\t{'word ' * (LONGEST_DIALOGUE + 1)}\tjoy\t.6\t.5 .4 .1\n"
+    )
+    (dialogue / "train" / "a.tsv").write_text(written, encoding="utf-8")
+    asked = ["synthesize", "--text", str(text), "--dialogue", str(dialogue), "--out", str(out), "--pairs", "16"]
+    assert main([*asked, "--seed", "2"]) == 0, capsys.readouterr().err
+    corpus = CorpusReader(out)
+    assert corpus.texts[:2] == ["You kept it all this time. Now get out of my house.", "The kettle is on."]
+    assert len(corpus.texts) == 8
+    assert all(entry.startswith("This is line number") for entry in corpus.texts[2:])
+    figures = json.loads((out / STATISTICS_NAME).read_text("utf-8"))
+    assert figures["pairs"] == 16
+    assert set(figures["basics"]) == set(BASIC_EMOTIONS)
+    assert main([*asked[:-1], "2", "--out", str(tmp_path / "small")]) == 0
+    assert CorpusReader(tmp_path / "small").texts == corpus.texts[:1]
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synthesize", "--text", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 1
     assert "train.tsv" in capsys.readouterr().err
+    no_dialogue = ["--text", str(tmp_path), "--dialogue", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    assert main(["synthesize", *no_dialogue]) == 1
+    assert "holds no line of dialogue" in capsys.readouterr().err
