@@ -168,6 +168,17 @@ def test_the_encoder_reads_both_ways() -> None:
         encoder.adapt_to(random_adapters(rank=3))
 
 
+def test_a_checkpoint_without_adapters_is_read_without_those_of_the_one_before() -> None:
+    encoder = tiny_encoder()
+    plain = encoder.encode_adapted(["You kept it."]).layers
+    encoder.adapt_to(random_adapters())
+    adapted = encoder.encode_adapted(["You kept it."]).layers
+    encoder.adapt_to({})
+    assert torch.equal(encoder.encode_adapted(["You kept it."]).layers, plain)
+    encoder.adapt_to(random_adapters())
+    assert torch.equal(encoder.encode_adapted(["You kept it."]).layers, adapted)
+
+
 def test_tokens_say_which_letters_they_stand_for() -> None:
     states = tiny_encoder().encode(["ab, c", "d"])
     assert states.layers.shape == (2, len(READ_LAYERS), 6, WIDTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,32 @@ def test_the_mean_of_an_arc_is_that_of_its_frames(turns: set[int], held: int) ->
     arc = Arc(starts, np.random.default_rng(len(turns)).random((len(starts), 4)))
     count = int(starts[-1]) + held
     np.testing.assert_allclose(arc.mean(count), arc.over(count).mean(axis=0), atol=1e-5)
+
+
+def test_an_arc_turns_at_the_same_time_at_another_rate() -> None:
+    arc = Arc(np.array([0, 60, 61]), np.stack([ONE, OTHER, THIRD]))
+    assert arc.at_rate(2.0, 240).starts.tolist() == [0, 120, 122]
+    slower = arc.at_rate(0.8, 96)
+    assert slower.starts.tolist() == [0, 48, 49]
+    np.testing.assert_array_equal(slower.emotions, arc.emotions)
+    # Of two that fall on one frame the last holds it; what no frame is left for is left out.
+    crowded = arc.at_rate(0.1, 12)
+    assert crowded.starts.tolist() == [0, 6]
+    np.testing.assert_array_equal(crowded.emotions, [ONE, THIRD])
+    assert arc.at_rate(1.0, 50).starts.tolist() == [0]
+    np.testing.assert_array_equal(Arc(np.array([0, 1]), np.stack([ONE, OTHER])).at_rate(0.25, 3).emotions, [OTHER])
+
+
+@given(st.sets(st.integers(1, 99), max_size=5), st.floats(0.2, 4.0), st.integers(1, 400))
+def test_an_arc_at_any_rate_is_an_arc_over_its_frames(turns: set[int], factor: float, count: int) -> None:
+    starts = np.array([0, *sorted(turns)])
+    arc = Arc(starts, np.eye(len(starts)))
+    other = arc.at_rate(factor, count)
+    assert other.starts[-1] < count
+    for frame, emotion in enumerate(other.over(count)):
+        # What a frame shows is what was shown at its time, give or take the rounding of a turn.
+        first, last = (min(100, max(0, math.floor((frame + by) / factor))) for by in (-0.51, 0.51))
+        assert arc.over(101)[first].argmax() <= emotion.argmax() <= arc.over(101)[last].argmax()
 
 
 def timed(*times: tuple[float, float], seconds: float = 4.0) -> SpeechPlan:

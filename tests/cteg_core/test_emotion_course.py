@@ -23,7 +23,7 @@ from cteg_core.model.network import CtegNetwork
 from cteg_core.model.parts import LEARNED_INTENSITY, MAX_PART_WORDS, Part, emotion_condition, part_conditions
 from cteg_core.performer import FinishedTake, TakeRequest
 from cteg_core.speech import plan_speech
-from cteg_core.training.batches import NO_DROPOUT, Batch, make_batch
+from cteg_core.training.batches import NO_DROPOUT, Batch, at_frame_rate, make_batch
 from cteg_core.training.corpus import CorpusItem
 from flame_rig.spaces import CTEG_HEAD_1
 from tests.fakes.tiny_bert import tiny_encoder, tiny_head
@@ -95,6 +95,14 @@ def test_a_batch_tells_the_emotion_of_the_frame_that_each_position_predicts() ->
     np.testing.assert_array_equal(course[0, 1:], np.tile(condition(3), (10, 1)))
     np.testing.assert_array_equal(course[1, 1:7].argmax(-1), [1, 1, 1, 1, 2, 2])
     np.testing.assert_allclose(batch.conditions.emotion[1], (4 * condition(1) + 2 * condition(2)) / 6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [24.0, 30.0, 60.0])
+def test_a_performance_at_another_rate_turns_at_the_same_time(rate: float) -> None:
+    turning = item_of(Arc(np.array([0, 45]), np.stack([condition(1), condition(2)])), 90)
+    other = at_frame_rate(turning, 30.0, rate)
+    course = other.arc.over(len(other.frames)).argmax(-1)
+    assert int(np.flatnonzero(course == 2)[0]) / rate == pytest.approx(1.5, abs=1e-6)
 
 
 # Parts, and what decoding is told.

@@ -131,6 +131,15 @@ def test_widths_are_measured_on_decoded_performances(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, again)
 
 
+def test_widths_are_measured_at_the_rate_that_they_are_meant_for(tmp_path: Path) -> None:
+    write_corpus(tmp_path, performances_per_line=1)
+    data = read_data(tmp_path)
+    torch.manual_seed(0)
+    network = CtegNetwork(replace(TRAINED.model, frame_rate=True))
+    plain, drawn = (measured_widths(network, replace(data, frame_rates=rates), [0, 3]) for rates in ((), (60.0,)))
+    np.testing.assert_array_equal(plain, drawn)
+
+
 # They and the adapters travel with the checkpoint.
 
 
