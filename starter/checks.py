@@ -21,7 +21,7 @@ STEP_SECONDS: Final = 900
 STEP_SILENCE: Final = 30
 """Seconds without a line after which a step says that it goes on."""
 
-NUMERIC_TESTS: Final = ("tests/flame_rig", "tests/cteg_core", "tests/starter")
+NUMERIC_TESTS: Final = ("tests/flame_rig", "tests/cteg_core", "tests/starter", "tests/gui")
 BLENDER_TESTS: Final = ("tests/addon", "tests/flame_rig", "tests/demo")
 """Which tests run where; flame_rig runs on both sides, since Blender brings a numpy of its own."""
 

@@ -148,5 +148,5 @@ def _set_up(options: argparse.Namespace) -> int:
         code = command_line.run(options, command_line.Surroundings(VENVS / RUNTIME, recipe))
     if code == 0 and not (options.check or options.remove or options.requirements):
         place = (options.env or VENVS / RUNTIME).expanduser().absolute()
-        say(f"Blender uses it where the add-on's preferences name it, or CTEG_RUNTIME={shlex.quote(str(place))} is set.")
+        say(f"Blender uses it where its preferences name it, or where CTEG_RUNTIME={shlex.quote(str(place))} is set.")
     return code

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +11,11 @@ from .encoder import PLACE, Carrier
 from .errors import SetupError
 from .marker import Found
 from .place import Place
-from .processes import clean_environment
+from .processes import TIMED_OUT, follow
 
 _SECONDS: Final = 180
 """The first import of torch on a slow disk takes its time."""
 _QUOTED_LETTERS: Final = 300
-_NO_WINDOW: Final = 0x08000000 if sys.platform == "win32" else 0
 
 _PROGRAM: Final = """
 import json, platform
@@ -37,41 +35,35 @@ if torch.backends.mps.is_available():
     devices["mps"] = "Apple's GPU"
 packages = {name: known(name) for name in ("torch", "transformers", "safetensors", "numpy")}
 packages |= {"torch": str(torch.__version__), "cteg": cteg_core.__version__}
-print()
 print(json.dumps({"python": platform.python_version(), "packages": packages, "devices": devices}))
 """
 
 
-def look(place: Place, carrier: Carrier) -> Found:
-    """Run an environment's interpreter and return what it finds; raises SetupError where it does not work."""
+def look(place: Place, carrier: Carrier, on_beat: Callable[[], None] = lambda: None) -> Found:
+    """Run an environment's interpreter and return what it finds; raises SetupError where it does not work.
+
+    Args:
+        place: where the environment lies.
+        carrier: what put the text encoder there.
+        on_beat: called several times a second.
+    """
     for name in carrier.sha256:
         if not (place.venv / PLACE / name).is_file():
             raise SetupError(f"The text encoder's {name} is missing.")
-    return ask(place.python)
+    return _ask(place.python, on_beat)
 
 
-def ask(python: Path) -> Found:
-    """Return what an interpreter finds; raises SetupError where it does not run or lacks something."""
+def _ask(python: Path, on_beat: Callable[[], None]) -> Found:
+    title = "checking what is installed"
     try:
-        answer = subprocess.run(
-            [str(python), "-I", "-c", _PROGRAM],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_SECONDS,
-            env=clean_environment({}),
-            creationflags=_NO_WINDOW,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise SetupError(f"{python} did not load the network's packages within {_SECONDS} s.") from None
+        done = follow([python, "-I", "-c", _PROGRAM], title, _SECONDS, lambda _line: None, on_beat)
     except OSError as error:
         raise SetupError(f"{python} does not start ({error.strerror or error}).") from None
+    if done.code == TIMED_OUT:
+        raise SetupError(f"{python} did not load the network's packages within {_SECONDS} s.")
     try:
-        record = json.loads(answer.stdout.strip().splitlines()[-1])
+        record = json.loads(next(line for line in reversed(done.output) if line.startswith('{"python"')))
         return Found(record["python"], dict(record["packages"]), dict(record["devices"]))
-    except (ValueError, KeyError, TypeError, IndexError):
-        said = answer.stderr.strip().splitlines() or [f"it ended with code {answer.returncode}"]
-        raise SetupError(f"The packages do not load: {said[-1][:_QUOTED_LETTERS]}.") from None
+    except (ValueError, KeyError, TypeError, StopIteration):
+        said = [line for line in done.output if line.strip()] or [f"it ended with code {done.code}"]
+        raise SetupError(f"The packages do not load: {said[-1].strip()[:_QUOTED_LETTERS]}.") from None

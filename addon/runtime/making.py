@@ -144,9 +144,11 @@ class Making:
 
     def _make_venv(self) -> None:
         base = self._marker.base
-        self._report(f"Making an environment on Python {self._marker.minor} ({base})")
+        message = f"Making an environment on Python {self._marker.minor} ({base})"
+        self._report(message)
         ownership.make_own(self._place.venv, self._marker)
-        done = self._run([base, "-I", "-m", "venv", self._place.venv], "making the environment", {}, _VENV_SECONDS)
+        command: list[str | Path] = [base, "-I", "-m", "venv", self._place.venv]
+        done = self._run(command, "making the environment", {}, _VENV_SECONDS, on_beat=lambda: self._report(message))
         if done.code != 0:
             words = next((line for line in reversed(done.output) if line.strip()), "")
             raise SetupError(
@@ -184,7 +186,7 @@ class Making:
     def _check(self) -> None:
         self._step = "check"
         self._report("Checking what was installed")
-        found = checking.look(self._place, self._recipe.encoder)
+        found = checking.look(self._place, self._recipe.encoder, lambda: self._report("Checking what was installed"))
         self._note(f"Python {found.python}, {dict(found.packages)}, {dict(found.devices)}")
         self._write(found=found)
         if self._wish.device not in ("auto", *found.devices):

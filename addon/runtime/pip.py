@@ -130,6 +130,8 @@ def failure_reason(code: int, output: Sequence[str]) -> str:
     """Say in half a sentence why pip failed, from its return code and its output."""
     if code == TIMED_OUT:
         return f"it took more than {INSTALL_SECONDS // 60} minutes; try again to go on"
+    if code < 0:
+        return f"pip was ended by signal {-code}, as happens when memory runs out; try again"
     text = "\n".join(output)
     for pattern, sentence in _REASONS:
         found = pattern.search(text)

@@ -22,6 +22,7 @@ TIMED_OUT: Final = 124
 """The return code of a command that was stopped for taking too long (as GNU timeout has it)."""
 
 _BEAT_SECONDS: Final = 0.25
+_SECONDS_FOR_PIPE: Final = 1.0
 children_lead_sessions = True
 """Whether what is started gets a session of its own, to be ended with all that it starts; a process whose own session
 is ended from outside keeps its children in it."""
@@ -119,8 +120,7 @@ def follow(
     """
     started = time.monotonic()
     output: list[str] = []
-    with _running(command, environment or {}, folder) as process:
-        lines = _lines_of(process)
+    with _running(command, environment or {}, folder) as (process, lines):
         beaten = started
         while True:
             left = seconds - (time.monotonic() - started)
@@ -151,7 +151,7 @@ def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def _running(
     command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str | None]]]:
     with_session = children_lead_sessions and sys.platform != "win32"
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -166,27 +166,23 @@ def _running(
         encoding="utf-8",
         errors="replace",
     )
-    try:
-        yield process
-    finally:
-        _end(process, with_session)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _lines_of(process: subprocess.Popen[str]) -> queue.Queue[str | None]:
     assert process.stdout is not None
     lines: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
-    return lines
+    pump = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
+    pump.start()
+    try:
+        yield process, lines
+    finally:
+        _end(process, with_session)
+        # What the command had started, and left behind, may hold the pipe still: then it is not waited for.
+        pump.join(_SECONDS_FOR_PIPE)
+        if not pump.is_alive():
+            process.stdout.close()
 
 
 def _pump(stream: IO[str], lines: queue.Queue[str | None]) -> None:
-    try:
-        for line in stream:
-            lines.put(line.rstrip("\n"))
-    except (OSError, ValueError):
-        pass  # Closed, since nobody listens any more.
+    for line in stream:
+        lines.put(line.rstrip("\n"))
     lines.put(None)
 
 

@@ -47,7 +47,7 @@ def set_up(
 
     Raises:
         SetupError: it could not be done; the sentence is in the marker as well, if there is one.
-        BaseException: whatever ``tell`` raises, or a keyboard interrupt: the set-up is cut off.
+        BaseException: whatever ``tell``, which is called several times a second, raises: the set-up is cut off.
     """
     try:
         return _set_up(place, recipe, wish, tell, hear)

@@ -33,10 +33,14 @@ class Sizes:
         return self.download + self.installed
 
     def __str__(self) -> str:
-        fetched = in_words(self.download)
-        if self.least_download and self.least_download < self.download:
-            fetched = f"{in_words(self.least_download)} to {fetched}, as the package index has it"
-        return f"{fetched} to fetch, {in_words(self.installed)} on disk"
+        if self.least_download:
+            return (
+                f"{in_words(self.least_download)} to fetch where pip's index has a torch for processors alone, else "
+                f"{in_words(self.download)}; up to {in_words(self.installed)} on disk"
+            )
+        if not self.download:
+            return f"Nothing to fetch; {in_words(self.installed)} on disk"
+        return f"{in_words(self.download)} to fetch; {in_words(self.installed)} on disk"
 
 
 _OTHERS: Final = (60 * _MEGA, 300 * _MEGA)

@@ -6,7 +6,6 @@ program that started it. It ends with exactly one line that says how it went.
 
 from __future__ import annotations
 
-import _thread
 import json
 import sys
 import threading
@@ -55,9 +54,10 @@ def main() -> int:
         output.flush()
 
     first = sys.stdin.buffer.readline()
-    threading.Thread(target=_watch, daemon=True).start()
+    stop = threading.Event()
+    threading.Thread(target=_watch, args=(stop,), daemon=True).start()
     try:
-        say(DONE, _do(json.loads(first), say))
+        say(DONE, _do(json.loads(first), say, stop))
     except SetupError as error:
         say(FAILED, str(error))
         return 1
@@ -67,11 +67,14 @@ def main() -> int:
     return 0
 
 
-def _do(record: Mapping[str, Any], say: Callable[[str, object], None]) -> object:
+def _do(record: Mapping[str, Any], say: Callable[[str, object], None], stop: threading.Event) -> object:
     place = Place(Path(record["folder"]))
     told: list[Progress] = []
 
     def tell(progress: Progress) -> None:
+        # Looked at here and not raised from outside: a child that is just being started must not be lost.
+        if stop.is_set():
+            raise KeyboardInterrupt
         if told[-1:] != [progress]:
             told[:] = [progress]
             say(PROGRESS, progress.to_record())
@@ -83,6 +86,6 @@ def _do(record: Mapping[str, Any], say: Callable[[str, object], None]) -> object
     return {"left": []}
 
 
-def _watch() -> None:
+def _watch(stop: threading.Event) -> None:
     sys.stdin.buffer.readline()
-    _thread.interrupt_main()
+    stop.set()
