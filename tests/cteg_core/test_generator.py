@@ -12,7 +12,7 @@ import torch
 
 from cteg_core.clip import Controls, ExpressionClip, Likeness, Word
 from cteg_core.dialogue import DialogueLine, LineError, take_seed
-from cteg_core.emotion import EMOTION_LABELS, EmotionRead
+from cteg_core.emotion import EmotionRead
 from cteg_core.model.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -24,7 +24,6 @@ from cteg_core.model.checkpoint import (
 from cteg_core.model.config import DEFAULT
 from cteg_core.model.decoding import Lines, Step, decode
 from cteg_core.model.easing import joined
-from cteg_core.model.emotion_acting import ACTED, NEUTRAL, acted, calibrated
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.generator import Generator
 from cteg_core.model.network import CtegNetwork
@@ -157,22 +156,6 @@ def test_asked_for_emotion_is_what_the_clip_says(generator: Generator) -> None:
     clip = takes_of(generator, DialogueLine("It is raining.", controls=Controls(emotion=wish)))[0]
     assert clip.emotion is not None
     np.testing.assert_allclose(clip.emotion.probabilities, wish.probabilities)
-
-
-def test_a_threshold_reads_as_one_half() -> None:
-    thresholds = np.linspace(0.05, 0.9, 28)
-    np.testing.assert_allclose(calibrated(thresholds, thresholds), 0.5)
-    assert (np.diff(calibrated(np.array([[0.1] * 28, [0.4] * 28]), thresholds), axis=0) > 0).all()
-
-
-def test_the_clear_emotions_are_acted_and_a_neutral_line_is_not() -> None:
-    strengths = acted(EmotionRead.of(joy=0.6, love=0.5, anger=0.1))
-    assert strengths[EMOTION_LABELS.index("joy")] == pytest.approx(ACTED)
-    assert 0.5 < strengths[EMOTION_LABELS.index("love")] < ACTED
-    assert strengths[EMOTION_LABELS.index("anger")] == 0.0
-    neutral = acted(EmotionRead.of(neutral=0.7, joy=0.1))
-    assert neutral[NEUTRAL] == pytest.approx(ACTED)
-    assert neutral.sum() == pytest.approx(ACTED)
 
 
 def test_a_checkpoint_survives_its_folder(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cteg_core.__main__ import main
 from cteg_core.model.checkpoint import DEFAULT_FOLDER, load_checkpoint
 from cteg_core.model.text_encoder import TextEncoderError, find_folder
 from cteg_core.training.configurations import CONFIGURATIONS
+from tests.fakes.tiny_bert import random_adapters
 from tests.fakes.tiny_training import write_corpus
 
 
@@ -38,7 +39,8 @@ def test_a_corpus_and_a_given_emotion_head_make_a_checkpoint(
     assert f"The checkpoint is in {tmp_path / 'checkpoint'}." in capsys.readouterr().out
     checkpoint, shipped = load_checkpoint(tmp_path / "checkpoint"), load_checkpoint()
     for name, value in shipped.emotion_head.state_dict().items():
-        assert torch.equal(checkpoint.emotion_head.state_dict()[name], value)
+        assert torch.equal(checkpoint.emotion_head.state_dict()[name], value.half().float())
+    assert set(checkpoint.adapters) == set(shipped.adapters)
     assert torch.equal(checkpoint.thresholds, shipped.thresholds)
     assert checkpoint.info.name == "cteg-tiny"
     assert checkpoint.info.training["seed"] == 3
@@ -82,7 +84,8 @@ def test_a_trained_emotion_head_is_kept_with_its_thresholds_and_scores(tmp_path:
     from cteg_core.training import recipe
 
     shipped = load_checkpoint()
-    trained = recipe.TrainedEmotionHead(shipped.emotion_head, shipped.thresholds, {"macro_f1": 0.5})
+    adapters = random_adapters()
+    trained = recipe.TrainedEmotionHead(shipped.emotion_head, shipped.thresholds, {"macro_f1": 0.5}, adapters)
     path = tmp_path / "emotion-head.safetensors"
     recipe.keep_head(path, trained)
     kept = recipe.kept_head(path)
@@ -91,6 +94,9 @@ def test_a_trained_emotion_head_is_kept_with_its_thresholds_and_scores(tmp_path:
     assert torch.equal(kept.thresholds, shipped.thresholds)
     for name, value in kept.head.state_dict().items():
         assert torch.equal(value, shipped.emotion_head.state_dict()[name])
+    assert set(kept.adapters) == set(adapters)
+    for name, value in kept.adapters.items():
+        assert torch.equal(value, adapters[name])
     path.write_bytes(b"not a head")
     with pytest.raises(ValueError, match="is not an emotion head of this version"):
         recipe.kept_head(path)
