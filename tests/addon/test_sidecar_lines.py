@@ -137,8 +137,8 @@ def test_a_request_fits_a_message() -> None:
     assert alone[0] < 4 * (1 + 200 + 500) + 4000
     assert len(list(generate_requests([under_way(full)] * 64))) == 1
     long = DialogueLine("😀" * MAX_TEXT_CHARACTERS)
-    requests = list(generate_requests([under_way(line) for line in [timed, long, long] * 20]))
-    assert sum(len(request.lines) for request in requests) == 60
+    requests = list(generate_requests([under_way(line) for line in [timed, long, long] * 8]))
+    assert sum(len(request.lines) for request in requests) == 24
     assert all(len(encode(Request(1, "generate", request.params()))) <= MAX_MESSAGE_BYTES for request in requests)
     read = ReadUnderWay(("\\" * MAX_TEXT_CHARACTERS,) * 100)
     texts = list(read_requests(read))
