@@ -138,6 +138,38 @@ def read_emotion(vertices: ArrayLike, frame_rate: float = 30.0) -> EmotionScores
     Raises:
         ValueError: no frames, a frame rate that is not positive, or vertices of another head.
     """
+    seen = _observed(vertices, frame_rate)
+    cues, apex = seen.cues, seen.apex
+    window = np.zeros(len(seen.open_eyed), dtype=bool)
+    window[slice(*apex)] = True
+    if (window & seen.open_eyed).any():
+        window &= seen.open_eyed
+    at_apex = {name: float(np.median(values[window])) for name, values in cues.items()}
+    evidence = [
+        _NEUTRAL_EVIDENCE if emotion == "neutral" else sum(weight * at_apex[cue] for cue, weight in RULES[emotion])
+        for emotion in BASIC_EMOTIONS
+    ]
+    odds = np.exp(_SHARPNESS * (np.array(evidence) - max(evidence)))
+    return EmotionScores(tuple((odds / odds.sum()).tolist()), apex)
+
+
+def apex_frame(vertices: ArrayLike, frame_rate: float = 30.0) -> int:
+    """Return the frame of the apex in which the face is furthest from rest; arguments as for :func:`read_emotion`."""
+    seen = _observed(vertices, frame_rate)
+    return seen.apex[0] + int(np.argmax(seen.activity[slice(*seen.apex)]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """What shows over time: each cue ``[T]``, whether the eyes are open, how far from rest, and the apex."""
+
+    cues: dict[str, NDArray[np.float64]]
+    open_eyed: NDArray[np.bool_]
+    activity: NDArray[np.float64]
+    apex: tuple[int, int]
+
+
+def _observed(vertices: ArrayLike, frame_rate: float) -> _Observed:
     if not frame_rate > 0:
         raise ValueError(f"A frame rate is a positive number; got {frame_rate}.")
     measured = measure_face(vertices)
@@ -148,17 +180,7 @@ def read_emotion(vertices: ArrayLike, frame_rate: float = 30.0) -> EmotionScores
     activity = sum((cues[name] for name in _ACTIVITY_CUES), np.zeros(len(open_eyed))) * open_eyed
     length = min(len(activity), max(1, round(APEX_SECONDS * frame_rate)))
     start = int(np.argmax(np.convolve(activity, np.ones(length), mode="valid")))
-    window = np.zeros(len(activity), dtype=bool)
-    window[start : start + length] = True
-    if (window & open_eyed).any():
-        window &= open_eyed
-    at_apex = {name: float(np.median(values[window])) for name, values in cues.items()}
-    evidence = [
-        _NEUTRAL_EVIDENCE if emotion == "neutral" else sum(weight * at_apex[cue] for cue, weight in RULES[emotion])
-        for emotion in BASIC_EMOTIONS
-    ]
-    odds = np.exp(_SHARPNESS * (np.array(evidence) - max(evidence)))
-    return EmotionScores(tuple((odds / odds.sum()).tolist()), (start, start + length))
+    return _Observed(cues, open_eyed, activity, (start, start + length))
 
 
 def _shown(measured: FaceMeasures, cue: Cue) -> NDArray[np.float64]:

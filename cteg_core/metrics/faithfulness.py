@@ -17,7 +17,7 @@ from cteg_core.affect import expected_affect
 from cteg_core.clip import Controls, ExpressionClip
 from cteg_core.dialogue import DialogueLine
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
-from cteg_core.metrics.emotion_reader import read_emotion
+from cteg_core.metrics.emotion_reader import apex_frame, read_emotion
 from cteg_core.model.emotion_acting import acted
 from cteg_core.performer import FinishedTake, Performer, TakeRequest
 from cteg_core.speech import plan_speech
@@ -26,6 +26,7 @@ from cteg_core.training.performance import EmotionTarget, synthesise
 from cteg_core.training.text_data import word_count
 from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
+from flame_rig.spaces import EXPRESSION_COUNT
 
 BATCH: Final = 32
 LONGEST_SPOKEN: Final = 22
@@ -157,13 +158,22 @@ def synthesised(lines: Sequence[TestLine], seed: int) -> list[NDArray[np.float32
 
 def read_back(frames: Sequence[NDArray[np.float32]]) -> list[str]:
     """Return the basic emotion that the reader sees in each performance ``[T, 53]`` on the project's head."""
+    return [read_emotion(posed(performance[::FRAME_STEP]), 30.0 / FRAME_STEP).strongest for performance in frames]
+
+
+def apex_of(frames: NDArray[np.float32], fps: float) -> int:
+    """Return the frame of a performance ``[T, 53]`` that shows most, as the reader finds its apex."""
+    step = max(1, round(fps * FRAME_STEP / 30.0))
+    return apex_frame(posed(frames[::step]), fps / step) * step
+
+
+def posed(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the vertices ``[T, V, 3]`` of the project's head in frames ``[T, 53]``."""
     head = build_head()
-    read = []
-    for performance in frames:
-        shown = performance[::FRAME_STEP]
-        vertices = posed_vertices(head, shown[:, :50], pose_of_frames(head, shown), joints="identity")
-        read.append(read_emotion(vertices, 30.0 / FRAME_STEP).strongest)
-    return read
+    vertices: NDArray[np.float64] = posed_vertices(
+        head, frames[:, :EXPRESSION_COUNT], pose_of_frames(head, frames), joints="identity"
+    )
+    return vertices
 
 
 def agreement(read: Sequence[str], truth: Sequence[str]) -> Agreement:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cteg_core.emotion import BASIC_EMOTIONS
-from cteg_core.metrics.emotion_reader import CUES, RULES, read_emotion
+from cteg_core.metrics.emotion_reader import CUES, RULES, apex_frame, read_emotion
 from flame_rig.arkit import ARKIT_SHAPES
 from flame_rig.flame_model import pose_of_frames, posed_vertices
 from flame_rig.head import build_head
@@ -87,6 +87,14 @@ def test_finds_the_apex_in_a_performance_and_looks_past_speech() -> None:
     assert scores.strongest == "anger"
     assert scores.apex[0] <= 30 <= scores.apex[1]
     assert scores.apex[1] - scores.apex[0] == 9
+
+
+def test_the_apex_frame_is_the_one_that_shows_most_and_no_blink() -> None:
+    rise = [0.2, 0.5, 0.8, 1.0, 0.9, 0.6, 0.3]
+    faces: list[dict[str, float]] = [{"browDown": 0.9 * share} for share in rise]
+    assert apex_frame(performance([{}] * 20 + faces + [{}] * 20)) == 23
+    faces[3]["eyeBlink"] = 1.0
+    assert apex_frame(performance([{}] * 20 + faces + [{}] * 20)) == 24
 
 
 def test_a_blink_at_the_apex_does_not_hide_the_surprise() -> None:
