@@ -45,8 +45,8 @@ def _lines(arguments: argparse.Namespace) -> list[LabelledLine]:
     """Return the project's dialogue and, for the rest of the lines that are wanted, comments of GoEmotions."""
     wanted = -(-arguments.pairs // PERFORMANCES_PER_LINE)
     dialogue = []
-    if arguments.dialogue is not None:
-        written = read_dialogue(arguments.dialogue, "test" if arguments.split == "test" else "train")
+    if arguments.dialogue is not None and arguments.split != "dev":
+        written = read_dialogue(arguments.dialogue, arguments.split)
         dialogue = [line.labelled() for line in written if word_count(line.text) <= LONGEST_DIALOGUE]
     comments = [
         line

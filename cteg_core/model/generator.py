@@ -114,9 +114,9 @@ class Generator:
         """``cpu``, ``cuda`` or ``mps``."""
         return self._device
 
-    def read_emotion(self, texts: Sequence[str]) -> tuple[EmotionRead, ...]:
-        """Read the emotion of texts of at most the encoder's length."""
-        return self._reader.read(texts)
+    def read_emotion(self, texts: Sequence[str], before: Sequence[str] | None = None) -> tuple[EmotionRead, ...]:
+        """Read the emotion of texts of at most the encoder's length, each with what came ``before`` it, if known."""
+        return self._reader.read(texts, before)
 
     def perform(
         self, requests: Sequence[TakeRequest], cancelled: Callable[[], bool]

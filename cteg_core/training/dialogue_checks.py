@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections import Counter, defaultdict
@@ -95,16 +96,18 @@ def unique_beginnings(texts: Sequence[str]) -> float:
 def near_duplicates(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return pairs of different places whose texts share most of their words, whatever the words' order."""
     sets = [frozenset(words_of(text)) for text in texts]
+    frequency = Counter(word for words in sets for word in words)
     holders: dict[str, list[int]] = defaultdict(list)
     pairs = []
     for index, words in enumerate(sets):
-        common: Counter[int] = Counter()
-        for word in words:
-            common.update(holders[word])
-            holders[word].append(index)
-        for other, shared in common.items():
-            if shared / len(words | sets[other]) >= NEAR_DUPLICATE:
+        # Two sets that share so much share one of each one's rarest words, so that few pairs need comparing.
+        ordered = sorted(words, key=lambda word: (frequency[word], word))
+        rare = ordered[: len(words) - math.ceil(NEAR_DUPLICATE * len(words) - 1e-9) + 1]
+        for other in sorted({other for word in rare for other in holders[word]}):
+            if len(words & sets[other]) / len(words | sets[other]) >= NEAR_DUPLICATE:
                 pairs.append((texts[other], texts[index]))
+        for word in rare:
+            holders[word].append(index)
     return tuple(pairs)
 
 

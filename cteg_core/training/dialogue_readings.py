@@ -39,7 +39,10 @@ def read_readings(folder: Path, lines: Sequence[WrittenLine]) -> list[tuple[str,
     wanted = [line.place for line in lines]
     missing = [place for place in wanted if place not in found]
     if missing or len(found) != len(wanted):
-        raise ValueError(f"{path} is not of these test lines: {len(missing)} of {len(wanted)} have no reading.")
+        raise ValueError(
+            f"{path} is not of these test lines: {len(missing)} of {len(wanted)} have no reading, "
+            f"and {len(found) - len(wanted) + len(missing)} readings are of no line."
+        )
     return [found[place] for place in wanted]
 
 
