@@ -95,7 +95,7 @@ def _size_sentence(status: Status) -> str:
     known = status.marker
     if status.state is State.UPDATE and known is not None and not buttons.needs_packages(status):
         return "Nothing is fetched for it: what is new came with the add-on."
-    return f"About: {needed_for(buttons.wish())}. What pip keeps in its cache is not fetched again."
+    return f"{needed_for(buttons.wish())} (about). What pip keeps in its cache is not fetched again."
 
 
 def _draw_outcome(box: Any, context: bpy.types.Context) -> None:

@@ -114,8 +114,10 @@ def _set_up(
         sizes.check_room(place.folder, needed_for(wish))
     place.folder.mkdir(parents=True, exist_ok=True)
     with locks.held(place):
-        known = marker.read(place) or marker.new(made_folder)
-        marker.write(place, known)
+        known = marker.read(place)
+        if known is None:
+            known = marker.new(made_folder)
+            marker.write(place, known)
         with closing(Journal(place)) as journal:
             making = Making(place, recipe, wish, known, journal, tell, hear)
             try:

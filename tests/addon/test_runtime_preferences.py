@@ -70,9 +70,9 @@ class Page:
         """What the page shows."""
         runtime_place.look_anew()
         drawn: list[tuple[str, str]] = []
-        runtime_panel.draw(
-            Layout(drawn), self_context(), SimpleNamespace(bl_rna=preferences.CTEG_preferences.bl_rna)
-        )
+        context = self_context()
+        context.region.width = 10_000  # No sentence is broken into lines.
+        runtime_panel.draw(Layout(drawn), context, SimpleNamespace(bl_rna=preferences.CTEG_preferences.bl_rna))
         return drawn
 
 
@@ -96,7 +96,7 @@ def test_each_state_has_its_one_button(page: Page) -> None:
     assert page.state is State.NOT_INSTALLED
     drawn = page.drawn()
     assert button(drawn) == "Set Up"
-    assert f"Not set up. It will be made in {page.place.folder}." in " ".join(texts(drawn).split())
+    assert f"Not set up. It will be made in {page.place.folder}." in texts(drawn)
     assert "Nothing to fetch" in texts(drawn)
     page.python.does("echo 'ERROR: [Errno 28] No space left on device'; exit 1")
     with pytest.raises(RuntimeError, match="the disk is full"):
@@ -169,7 +169,7 @@ def test_offline_says_so_and_wheels_need_no_network(page: Page) -> None:
     page.wish = Wish()
     assert "Blender is set to work offline: allow online access" in (buttons.why_not_set_up() or "")
     assert not bpy.ops.cteg.runtime_set_up.poll()
-    assert "Blender is set to work offline" in " ".join(texts(page.drawn()).split())
+    assert "Blender is set to work offline" in texts(page.drawn())
 
 
 def test_a_checkout_says_what_to_do(page: Page, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ class TestTrial:
             preferences, "sidecar_command_line", lambda: shlex.join([sys.executable, str(FAKE_SIDECAR)])
         )
         assert bpy.ops.cteg.runtime_try() == {"FINISHED"}
-        said = " ".join(texts(page.drawn()).split())
+        said = texts(page.drawn())
         assert f"It works: CTEG {__version__}" in said
         assert "It computes on" in said
         assert not runtime_trial.is_running()
@@ -244,7 +244,7 @@ class TestTrial:
     def test_a_command_that_does_not_is_explained(self, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preferences, "sidecar_command_line", lambda: "/nowhere/ssh gpu-box")
         assert bpy.ops.cteg.runtime_try() == {"CANCELLED"}
-        assert "/nowhere/ssh cannot be started" in " ".join(texts(page.drawn()).split())
+        assert "/nowhere/ssh cannot be started" in texts(page.drawn())
 
 
 class TestCommandLine:
