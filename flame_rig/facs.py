@@ -147,7 +147,8 @@ EMOTION_PROTOTYPES: Final[dict[str, tuple[Prototype, ...]]] = {
            "judgement: looking down, lips tightened (Keltner 1995 without the smile)", 1.3),
         _P({"1": 0.70, "4": 0.22, "15": 0.45, "17": 0.40, "62": 0.45, "64": 0.35, "43": 0.12},
            "judgement: looking aside and down", 1.0),
-        _P({"12": 0.45, "24": 0.55, "64": 0.65, "1": 0.55, "15": 0.30}, "judgement: a controlled smile (Keltner 1995)", 0.4),
+        _P({"12": 0.45, "24": 0.55, "64": 0.65, "1": 0.55, "15": 0.30},
+           "judgement: a controlled smile (Keltner 1995)", 0.4),
     ),
     "excitement": (
         _P({"12": 0.95, "6": 0.55, "1": 0.75, "2": 0.75, "5": 0.65, "25": 0.80, "26": 0.60},
