@@ -17,13 +17,14 @@ _MARGIN: Final = 0.2
 """Share of a stretch at either end from which no moment is taken."""
 
 
-def moments(frames: NDArray[np.float32], count: int = MOMENT_COUNT) -> tuple[int, ...]:
+def moments(frames: NDArray[np.float32], count: int = MOMENT_COUNT, apex: int | None = None) -> tuple[int, ...]:
     """Return the indices of ``count`` telling frames in order: the first, the last, and between them
     the strongest from the middle of each of ``count - 2`` equal stretches.
 
     Args:
         frames: ``[T, 53]`` in ``cteg-head-1``; with fewer frames than ``count`` some are taken twice.
         count: at least 3.
+        apex: a frame that must be among them, in the place of the one that its stretch would show.
     """
     last = len(frames) - 1
     strength = np.abs(frames).sum(axis=1)
@@ -36,4 +37,6 @@ def moments(frames: NDArray[np.float32], count: int = MOMENT_COUNT) -> tuple[int
         first = int(length * (stretch + _MARGIN))
         end = max(int(length * (stretch + 1.0 - _MARGIN)), first)
         inner.append(first + int(np.argmax(worth[first : end + 1])))
+    if apex is not None and 0 < apex < last:
+        inner[min(int(apex / length), count - 3)] = apex
     return (0, *inner, last)

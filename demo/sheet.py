@@ -79,7 +79,7 @@ def write_sheet(
                 seconds = index / take.fps
                 left, top = _place(len(tiles), layout)
                 labels.append(Label(f"{seconds:.1f} s", left + 10, top + 10, TIME_SIZE, FAINT_INK))
-                tiles.append(_render_tile(scene, seconds, Path(folder) / "tile.png"))
+                tiles.append(render_tile(scene, seconds, Path(folder) / "tile.png"))
                 on_tile(len(tiles), total)
         rows = -(-len(tiles) // layout.columns)
         columns = layout.columns * (layout.tile + GUTTER) - GUTTER
@@ -96,7 +96,7 @@ def write_sheet(
             left, upper = _place(number, layout)
             sheet[upper : upper + layout.tile, left : left + layout.tile] = tile
         ink = render_labels(labels, (columns, height), Path(folder))
-    save_pixels(_over(ink, sheet), path)
+    save_pixels(over(ink, sheet), path)
 
 
 def _place(number: int, layout: Layout) -> tuple[int, int]:
@@ -104,14 +104,16 @@ def _place(number: int, layout: Layout) -> tuple[int, int]:
     return column * (layout.tile + GUTTER), row * (layout.tile + GUTTER)
 
 
-def _render_tile(scene: bpy.types.Scene, seconds: float, path: Path) -> NDArray[np.float32]:
+def render_tile(scene: bpy.types.Scene, seconds: float, path: Path) -> NDArray[np.float32]:
+    """Render the moment of a playing take; return the picture as ``load_pixels`` does."""
     scene.frame_set(START_FRAME + round(seconds * scene_fps(scene)))
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
     return load_pixels(path)
 
 
-def _over(ink: NDArray[np.float32], paper: NDArray[np.float32]) -> NDArray[np.float32]:
+def over(ink: NDArray[np.float32], paper: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture with what :func:`demo.caption.render_labels` made laid over it."""
     alpha = ink[..., 3:]
     result = paper.copy()
     result[..., :3] = ink[..., :3] * alpha + paper[..., :3] * (1.0 - alpha)

@@ -46,6 +46,14 @@ def workbench_renders(folder: Path) -> bool:
     return picture.is_file()
 
 
+def use_video_engine(scene: bpy.types.Scene, size: tuple[int, int], *, workbench: bool) -> None:
+    """Render with Workbench, or with as little of Cycles as looks right in motion."""
+    if workbench:
+        use_workbench(scene, size)
+    else:
+        use_cycles(scene, size, CYCLES_SAMPLES, quick=True)
+
+
 def write_video(scene: bpy.types.Scene, path: Path, *, workbench: bool, on_frame: Callable[[int], None]) -> None:
     """Render the scene's frame range as an H264 MP4 of 512 x 512 pixels.
 
@@ -55,10 +63,7 @@ def write_video(scene: bpy.types.Scene, path: Path, *, workbench: bool, on_frame
         workbench: whether to use Workbench, else Cycles.
         on_frame: told each frame that is done.
     """
-    if workbench:
-        use_workbench(scene, SIZE)
-    else:
-        use_cycles(scene, SIZE, CYCLES_SAMPLES, quick=True)
+    use_video_engine(scene, SIZE, workbench=workbench)
     write_h264(scene)
     scene.render.filepath = str(path)
 
