@@ -32,12 +32,12 @@ class CTEG_UL_lines(bpy.types.UIList):
         wide = letters_across(context) > _WIDE
         if item.character:
             who = row.row(align=True)
-            who.ui_units_x = 4.0 if wide else 2.4
+            who.ui_units_x = 4.0 if wide else 2.2
             who.label(text=item.character)
         row.prop(item, "text", text="", emboss=False)
         end = row.row(align=True)
         end.alignment = "RIGHT"
-        end.ui_units_x = 7.0 if wide else 2.6
+        end.ui_units_x = 7.0 if wide else 2.1
         # A narrow sidebar shows where a line starts, or how far it is while that changes; the icon tells the rest.
         start = f"{item.start:g}"
         end.label(text=f"{start} · {lines.seconds_of(item):.1f} s · {status.words}" if wide else status.brief or start)

@@ -27,11 +27,12 @@ def draw_sentences(
     context: bpy.types.Context,
     sentences: Iterable[str],
     icon: Literal["ERROR", "INFO", "NONE"],
+    most: int = _MOST_LINES,
 ) -> None:
-    """Show sentences broken into lines as wide as the sidebar, each behind an icon; a long one ends in dots."""
+    """Show sentences, each behind an icon, broken into lines as wide as the sidebar: ``most`` at most, then dots."""
     letters = letters_across(context)
     for sentence in sentences:
-        lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=_MOST_LINES, placeholder=" …")
+        lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=most, placeholder=" …")
         for number, line in enumerate(lines):
             column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
 

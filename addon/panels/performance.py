@@ -1,5 +1,6 @@
 """Performance: how the active line is acted, and its takes."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bpy
@@ -159,7 +160,7 @@ def _draw_progress(layout: Any, context: bpy.types.Context) -> None:
 
 
 def _in_words(seconds: float) -> str:
-    return f"about {seconds:.0f} s" if seconds < 90.0 else f"about {seconds / 60.0:.0f} min"
+    return f"about {max(1.0, seconds):.0f} s" if seconds < 90.0 else f"about {seconds / 60.0:.0f} min"
 
 
 def _draw_outcome(layout: Any, context: bpy.types.Context) -> None:
@@ -168,7 +169,16 @@ def _draw_outcome(layout: Any, context: bpy.types.Context) -> None:
         return
     column = layout.column(align=True)
     column.alert = outcome.failed
-    draw_sentences(column, context, outcome.sentences, "ERROR" if outcome.failed else "INFO")
+    draw_sentences(column, context, _one_of_a_kind(outcome.sentences), "ERROR" if outcome.failed else "INFO", most=4)
+
+
+def _one_of_a_kind(sentences: Iterable[str]) -> Iterator[str]:
+    """Give one of the sentences that say the same of several lines, and how often it is said."""
+    kinds: dict[str, list[str]] = {}
+    for sentence in sentences:
+        kinds.setdefault(sentence.partition(":")[0], []).append(sentence)
+    for first, *more in kinds.values():
+        yield f"{len(more) + 1} times: {first}" if more else first
 
 
 def _draw_takes(layout: Any, context: bpy.types.Context, line: Any) -> None:
