@@ -67,7 +67,7 @@ def test_an_artist_walks_through_the_whole_work_by_clicks(tmp_path: Path) -> Non
     with blender(program, user, tmp_path / "blender.log", sidecar, scene) as shown:
         assert shown.see("[[takes(0), takes(1), takes(2)], strips(), line(0).chosen_take]") == kept
         shown.open = PERFORMANCE
-        shown.click("cteg.take_preview", nth=1, columns=(0.08, 0.1))
+        shown.click("cteg.take_preview", columns=(0.08, 0.1))
         shown.wait_for("module('preview').current() is not None")
     assert "Traceback" not in (tmp_path / "blender.log").read_text()
 
@@ -215,5 +215,15 @@ def move_lines(shown: Blender) -> None:
 
 
 def picture_of_it_all(shown: Blender, seen: Path) -> None:
+    shown.open_only(DIALOGUE)
+    choose_line(shown, 0)
     shown.open_only(PERFORMANCE)
-    shown.hands.picture(seen / "panel.png", (0, 0, *SCREEN))
+    # In the middle of the first line, with the colours that the eyes have.
+    shown.see("bpy.context.scene.frame_set(48)")
+    shown.see("setattr(sidebar()[1].spaces[0].shading, 'color_type', 'VERTEX')")
+    point_at_the_view(shown)
+    shown.hands.press("KP_6", "KP_6")
+    time.sleep(2.0)
+    shown.settle()
+    left, _top, width, _height = shown.sidebar()
+    shown.hands.picture(seen / "panel.png", (0, 0, left + width + 4, SCREEN[1]))

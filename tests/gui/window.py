@@ -219,7 +219,7 @@ class Blender:
         self.hands.point(*(pointer or (left - 200, top + height - 60)))
         if pointer is None:
             self.settle()
-        self.hands.picture(path, (left, top, width - 26, height), trim=True)
+        self.hands.picture(path, (left, top + 2, width - 28, height - 8), trim=True)
 
 
 @contextmanager
