@@ -239,7 +239,7 @@ def _scaled(frames: NDArray[np.float32], checkpoint: Checkpoint) -> Array:
 
 def _lawful(takes: Sequence[NDArray[np.float32]], checkpoint: Checkpoint) -> list[Array]:
     """Steady decoded frames and keep them in the space's range, as the generator does."""
-    widths = checkpoint.steadying.cpu().numpy()
+    widths = checkpoint.steadying[0].cpu().numpy()
     steady = [steadied(frames, widths).astype(np.float64) for frames in takes]
     if checkpoint.info.space != CTEG_HEAD_1.id:
         return steady

@@ -26,25 +26,33 @@ Frames = NDArray[np.float32]
 
 
 def steadying_widths(made: Sequence[Frames], reference: Sequence[Frames]) -> NDArray[np.float64]:
-    """Return for each coefficient the narrowest width with which ``made`` accelerates no more than ``reference``.
+    """Return for each coefficient the width with which ``made`` accelerates most nearly as ``reference`` does.
 
     Both are performances ``[T, D]`` of three frames or more, in the same unit; the result is ``[D]`` of ``WIDTHS``.
-    A coefficient that no width brings down so far gets the widest.
+    A coefficient that hardly moves in the reference is left alone.
     """
     wanted = _acceleration(reference)
-    found = np.zeros(len(wanted))
-    settled = wanted < STILL
-    for width in WIDTHS:
-        reached = _acceleration([steadied(frames, np.full(len(wanted), width)) for frames in made])
-        fits = (reached <= wanted) & ~settled
-        found[fits] = width
-        settled |= fits
-    found[~settled] = WIDTHS[-1]
+    reached = np.stack([_acceleration([steadied(f, np.full(len(wanted), width)) for f in made]) for width in WIDTHS])
+    away = np.abs(np.log(np.maximum(reached, STILL) / np.maximum(wanted, STILL)))  # [W, D]
+    found: NDArray[np.float64] = np.array(WIDTHS)[away.argmin(0)]
+    found[wanted < STILL] = 0.0
     return found
 
 
 def measured_widths(network: CtegNetwork, data: TrainData, chosen: Sequence[int], seed: int = 0) -> NDArray[np.float64]:
-    """Decode the performances ``chosen`` under their own conditions and return :func:`steadying_widths`."""
+    """Decode the performances ``chosen`` under their own conditions and return ``[2, 53]``: spoken, and silent.
+
+    Each is :func:`steadying_widths` of those of its kind; 0 where there are none.
+    """
+    silent = np.array([not data.corpus[int(i)].speech.any() for i in chosen], dtype=bool)
+    rows = [
+        _measured(network, data, [int(i) for i in np.asarray(chosen)[kind]], seed) if kind.any() else np.zeros(53)
+        for kind in (~silent, silent)
+    ]
+    return np.stack(rows)
+
+
+def _measured(network: CtegNetwork, data: TrainData, chosen: Sequence[int], seed: int) -> NDArray[np.float64]:
     data = replace(data, frame_rates=())  # widths are of the corpus's frames
     made: list[Frames] = []
     truth: list[Frames] = []

@@ -19,6 +19,7 @@ from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
 from cteg_core.model.network import CtegNetwork
 
 CHECKPOINT_FORMAT: Final = 1
+MOST_STEADYING: Final = 10.0
 EMOAVA_FORMAT: Final = "emoava-1"
 """What `import-emoava` writes: an official network with its own text encoder, read by `cteg_core.emoava.loading`."""
 WEIGHTS_NAME: Final = "model.safetensors"
@@ -76,7 +77,8 @@ class Checkpoint:
     """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling.
 
     ``adapters`` are those of the text encoder by name (``Adapters.state``); empty where its own weights are used.
-    ``steadying`` is ``[53]``, the width of each coefficient's steadying in frames (``model.steadying``).
+    ``steadying`` is ``[2, 53]``, the width of each coefficient's steadying in frames (``model.steadying``): of spoken
+    performances, and of silent ones.
     """
 
     info: CheckpointInfo
@@ -86,7 +88,7 @@ class Checkpoint:
     scaling: Scaling
     sha256: str = ""
     adapters: Mapping[str, Tensor] = field(default_factory=dict)
-    steadying: Tensor = field(default_factory=lambda: torch.zeros(53))
+    steadying: Tensor = field(default_factory=lambda: torch.zeros(2, 53))
 
     @property
     def id(self) -> str:
@@ -107,7 +109,6 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         "thresholds": checkpoint.thresholds.float(),
         "scaling.mean": checkpoint.scaling.mean,
         "scaling.deviation": checkpoint.scaling.deviation,
-        "steadying": checkpoint.steadying.float(),
     }
     weights = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     sha256 = hashlib.sha256(weights).hexdigest()
@@ -116,6 +117,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         "sha256": sha256,
         "architecture": checkpoint.network.config.to_record(),
         "emotion_head": asdict(checkpoint.emotion_head.config),
+        "steadying": [[round(float(width), 3) for width in row] for row in checkpoint.steadying],
         **asdict(checkpoint.info),
     }
     _write_whole(folder / WEIGHTS_NAME, weights)
@@ -154,7 +156,11 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
             metrics=dict(record["metrics"]),
             licence=str(record["licence"]),
         )
-        thresholds, steadying = tensors["thresholds"], tensors.get("steadying", torch.zeros(53))
+        thresholds = tensors["thresholds"]
+        # A checkpoint from before there was steadying has none.
+        steadying = torch.tensor(record.get("steadying", [[0.0] * 53] * 2), dtype=torch.float32).reshape(2, 53)
+        if not bool(((steadying >= 0.0) & (steadying <= MOST_STEADYING)).all()):
+            raise ValueError(f"the widths of its steadying are not between 0 and {MOST_STEADYING:g} frames")
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"The checkpoint in {folder} does not fit this version of CTEG: {error}") from error
     network, head = network.to(device).eval(), head.to(device).eval()

@@ -257,7 +257,7 @@ class Generator:
         frames = np.concatenate(take.frames)
         if controls.intensity > LEARNED_INTENSITY:
             frames[:, :EXPRESSION_COUNT] *= controls.intensity / LEARNED_INTENSITY
-        widths = self._checkpoint.steadying.numpy() * (self._fps / info.fps)
+        widths = self._checkpoint.steadying[0 if controls.speech else 1].numpy() * (self._fps / info.fps)
         frames = eased(_within_space(steadied(frames, widths)), self._fps)
         words = tuple(take.words)
         if controls.blinks:

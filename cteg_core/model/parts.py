@@ -22,6 +22,8 @@ from cteg_core.speech import SpeechPlan, plan_speech, spoken_words
 MAX_PART_WORDS: Final = 22
 """Longer text is performed in parts of at most so many words, each starting where the last one ended."""
 MIN_PART_FRAMES: Final = 3
+FAINTEST_INTENSITY: Final = 0.3
+"""The least intensity above 0 that the corpus holds."""
 LEARNED_INTENSITY: Final = 1.3
 """The corpus holds intensities up to this; beyond it frames are scaled."""
 
@@ -166,8 +168,12 @@ def part_conditions(
     for row, (part, intensity) in enumerate(zip(parts, intensities, strict=True)):
         emotion[row, :-1] = torch.from_numpy(part.arc.mean(part.plan.length))
         course[row, 1:, :-1] = torch.from_numpy(part.arc.over(positions - 1))
-        strength = min(intensity, LEARNED_INTENSITY)
-        emotion[row, -1] = course[row, 1:, -1] = strength
+        # The corpus holds 0 and what lies above the faintest; in between, and to be sure at 0, neutral takes over.
+        share = min(1.0, intensity / FAINTEST_INTENSITY)
+        neutral = torch.from_numpy(emotion_condition(EmotionRead.of(neutral=1.0)))
+        emotion[row, :-1] = share * emotion[row, :-1] + (1.0 - share) * neutral
+        course[row, 1:, :-1] = share * course[row, 1:, :-1] + (1.0 - share) * neutral
+        emotion[row, -1] = course[row, 1:, -1] = min(max(intensity, FAINTEST_INTENSITY), LEARNED_INTENSITY)
     return Conditions(
         emotion=emotion.to(device),
         emotion_course=course.to(device),

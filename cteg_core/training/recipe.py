@@ -38,7 +38,7 @@ CREDITS: Final = (
     "Motion: synthesised by cteg_core.training."
 )
 
-STEADIED_ON: Final = 160
+STEADIED_ON: Final = 320
 """Held-out performances on which the steadying is measured."""
 
 Report = Callable[[str], None]
@@ -122,7 +122,7 @@ def train_checkpoint(
     if accelerator.is_main_process:
         report("measuring tremor")
         measured = data.held_out(config.held_out)[:STEADIED_ON]
-        widths = measured_widths(network, data, measured.tolist()) if len(measured) else np.zeros(53)
+        widths = measured_widths(network, data, measured.tolist()) if len(measured) else np.zeros((2, 53))
         checkpoint = Checkpoint(
             info,
             network,

@@ -171,7 +171,7 @@ def checkpoint(steadying: torch.Tensor | None = None, **changes: object) -> Chec
         tiny_head(),
         torch.full((28,), 0.5),
         Scaling(torch.zeros(53), torch.full((53,), 0.2)),
-        steadying=torch.zeros(53) if steadying is None else steadying,
+        steadying=torch.zeros(2, 53) if steadying is None else steadying,
     )
 
 
@@ -226,14 +226,16 @@ def test_steadying_takes_part_in_every_take_at_the_takes_frame_rate(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     column = CTEG_HEAD_1.index("browInnerUp")
-    widths = torch.zeros(53)
-    widths[column] = 2.0
+    widths = torch.zeros(2, 53)
+    widths[0, column] = 2.0
     line = DialogueLine(TEXT, controls=Controls(blinks=False, duration=2.0))
     plain, steady = take(line, checkpoint()), take(line, checkpoint(widths))
     others = np.arange(53) != column
     assert plain.frames[:, others].tobytes() == steady.frames[:, others].tobytes()
     roughness = [np.abs(np.diff(clip.frames[:, column], n=2)).mean() for clip in (plain, steady)]
     assert roughness[1] < 0.8 * roughness[0]
+    silent = replace(line, controls=replace(line.controls, speech=False))
+    assert take(silent, checkpoint()).frames.tobytes() == take(silent, checkpoint(widths)).frames.tobytes()
 
     asked: list[float] = []
 

@@ -90,9 +90,9 @@ def test_the_checkpoint_reads_and_says_how_well(checkpoint: Checkpoint) -> None:
 
 
 def test_the_checkpoint_is_steadied_as_measured(checkpoint: Checkpoint) -> None:
-    widths = {round(float(width), 4) for width in checkpoint.steadying}
+    widths = {round(float(width), 4) for width in checkpoint.steadying.ravel()}
     assert widths <= {round(width, 4) for width in WIDTHS}
-    assert checkpoint.steadying.shape == (53,)
+    assert checkpoint.steadying.shape == (2, 53)
 
 
 def test_the_text_side_is_kept_for_the_next_call(folder: Path, checkpoint: Checkpoint) -> None:
