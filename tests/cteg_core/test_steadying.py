@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cteg_core.evaluation.steadiness import STILL, WIDTHS, measured_widths, steadying_widths
-from cteg_core.model.checkpoint import Checkpoint, CheckpointError, CheckpointInfo, Scaling, load_checkpoint, save_checkpoint
+from cteg_core.model.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointInfo,
+    Scaling,
+    load_checkpoint,
+    save_checkpoint,
+)
 from cteg_core.model.network import CtegNetwork
 from cteg_core.model.steadying import steadied
 from flame_rig.spaces import CTEG_HEAD_1
