@@ -52,6 +52,23 @@ def perform() -> dict[str, Any]:
     }
 
 
+def runtime() -> dict[str, Any]:
+    """Ask the extension where its environment would lie and what it would be made of."""
+    import importlib
+
+    place = importlib.import_module(MODULE + ".runtime_place")
+    command = importlib.import_module(MODULE + ".command")
+    recipe = place.recipe()
+    return {
+        "folder": str(place.folder()),
+        "state": place.status().state.name,
+        "wheel": str(recipe.wheel),
+        "version": recipe.version,
+        "requirements": recipe.requirements,
+        "codes": [command.main(["setup", *each]) for each in (["--requirements"], ["--check"], [], ["--fly"])],
+    }
+
+
 def main(step: str, packages: list[str]) -> dict[str, Any]:
     """Do one step; return what the test wants to know."""
     if step == "perform":
@@ -61,6 +78,9 @@ def main(step: str, packages: list[str]) -> dict[str, Any]:
         install(packages[0])
         install(packages[1])
         return versions() | {"asks for a restart": hasattr(bpy.types, "CTEG_PT_restart")}
+    if step == "runtime":
+        install(packages[0])
+        return runtime()
     if step == "enable":
         bpy.ops.preferences.addon_enable(module=MODULE)
         return versions()
