@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from cteg_core.affect import expected_affect
+from cteg_core.clauses import Arc
 from cteg_core.metrics.faithfulness import TestLine, balanced_lines
 from cteg_core.model.checkpoint import Scaling
 from cteg_core.model.config import FRAME_RATES
@@ -182,7 +183,7 @@ def _lines_of(
     config = network.config
     layers, mask = stage.states.batch(range(len(plans)))
     parts = [
-        Part(line.text, plan, _emotion(line), line.label, fixed_length=False, last=True)
+        Part(line.text, plan, Arc(np.zeros(1, np.int64), _emotion(line)[None]), line.label, fixed_length=False, last=True)
         for line, plan in zip(stage.lines, plans, strict=True)
     ]
     most = [plan.length + round(SLACK_SECONDS * FPS) for plan in plans]
