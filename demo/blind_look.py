@@ -33,8 +33,8 @@ from demo.sheet import render_tile
 from demo.takes import empty_scene, staged_head, take_of
 
 EACH: Final = 6
-SIZE: Final = 400
-SAMPLES: Final = 16
+SIZE: Final = 320
+SAMPLES: Final = 8
 DIALOGUE: Final = Path(__file__).resolve().parents[1] / "dialogue"
 
 

@@ -39,11 +39,11 @@ TEXT_SIZE: Final = 18
 NOTE_SIZE: Final = 15
 TIME_SIZE: Final = 13
 MARGIN: Final = 14
-TIME_INK: Final = (0.20, 0.21, 0.23)
-LENS: Final = 104.0
+TIME_INK: Final = (0.62, 0.64, 0.67)
+LENS: Final = 97.0
 """Longer than the stage's: the face fills its small tile."""
-RISE: Final = 0.02
-"""How far the picture is shifted up, in its widths."""
+RISE: Final = -0.012
+"""How far the picture is shifted up, in its widths: the chin has room below it."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from demo.console import Console
 LINES: Final = Path(__file__).parent / "performance_lines.txt"
 """Lines of varied emotion: some turn, and in some no word says what is felt."""
 
+FAINTEST: Final = 0.05
+"""Share of an emotion that is worth a word."""
+
 
 def performances(script: Path, clips: Path | None, count: int, seed: int, console: Console) -> list[api.ExpressionClip]:
     """Return a performance of each of a script's first lines.
@@ -53,7 +56,8 @@ def reading_of(clip: api.ExpressionClip) -> str:
     """Return what a clip acts, in a few words: the basic emotion and its strongest labels with their shares."""
     if clip.emotion is None:
         return "no emotion read"
-    labels = "  ".join(f"{label} {share:.2f}" for label, share in clip.emotion.strongest(2))
+    named = [pair for pair in clip.emotion.strongest(2) if pair[1] >= FAINTEST] or clip.emotion.strongest(1)
+    labels = "  ".join(f"{label} {share:.2f}" for label, share in named)
     return f"{clip.emotion.basic}\n{labels}"
 
 
