@@ -183,7 +183,7 @@ def _lines_of(
     config = network.config
     layers, mask = stage.states.batch(range(len(plans)))
     parts = [
-        Part(line.text, plan, Arc(np.zeros(1, np.int64), _emotion(line)[None]), line.label, fixed_length=False, last=True)
+        Part(line.text, plan, _arc(line), line.label, fixed_length=False, last=True)
         for line, plan in zip(stage.lines, plans, strict=True)
     ]
     most = [plan.length + round(SLACK_SECONDS * FPS) for plan in plans]
@@ -209,9 +209,10 @@ def _lines_of(
     )
 
 
-def _emotion(line: TestLine) -> NDArray[np.float32]:
+def _arc(line: TestLine) -> Arc:
     target = _target(line)
-    return np.array([*target.probabilities, target.valence, target.arousal, target.dominance], dtype=np.float32)
+    emotion = np.array([*target.probabilities, target.valence, target.arousal, target.dominance], dtype=np.float32)
+    return Arc(np.zeros(1, dtype=np.int64), emotion[None])
 
 
 @dataclass(frozen=True, eq=False)
