@@ -71,7 +71,7 @@ class SidecarState(Enum):
     """What the sidecar is doing, in words for the user."""
 
     STOPPED = "Stopped"
-    STARTING = "Starting the sidecar"
+    STARTING = "Starting the network"
     LOADING = "Loading the model"
     READY = "Ready"
 

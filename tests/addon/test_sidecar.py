@@ -84,10 +84,10 @@ def test_lines_become_clips(client: SidecarClient) -> None:
     assert "English" in clips[2].notes[0]
     assert (job.state, job.progress.fraction, job.progress.frames) == (JobState.DONE, 1.0, 100)
     assert [progress.frames for progress in seen] == sorted(progress.frames for progress in seen)
-    assert seen[0].message == "Starting the sidecar"
+    assert seen[0].message == "Starting the network"
     # How many of the others are seen is the machine's speed.
     assert {progress.message for progress in seen} <= {
-        "Starting the sidecar", "Loading the model", "Performing line 1 of 2", "Performing line 2 of 2", "Done",
+        "Starting the network", "Loading the model", "Performing line 1 of 2", "Performing line 2 of 2", "Done",
     }  # fmt: skip
     assert seen[-1].message == "Done"
 
