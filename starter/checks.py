@@ -16,7 +16,7 @@ from addon.runtime.pythons import find
 from starter.environments import Blender, blender_python, check_python, sidecar_command, sidecar_python
 from starter.requirements import CHECKOUT
 
-STEP_SECONDS: Final = 900
+STEP_SECONDS: Final = 1800
 """A step that takes longer is ended and counts as failed."""
 STEP_SILENCE: Final = 30
 """Seconds without a line after which a step says that it goes on."""
