@@ -60,8 +60,7 @@ class Best:
 def save_last(folder: Path, config: TrainConfig, state: TrainingState) -> None:
     """Write the state that a run can go on from."""
     tensors = _named("network.", state.network.state_dict()) | _named("average.", state.average.state_dict())
-    for index, values in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    tensors |= optimizer_tensors(state.optimizer)
     record = {"step": state.step, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
     write_state(folder / LAST_NAME, tensors, record | {"config": _plain(config)})
 
@@ -82,14 +81,9 @@ def load_last(folder: Path, config: TrainConfig, state: TrainingState) -> bool:
                 "choose another folder, or ask for the same again."
             )
         tensors = load_file(path)
-        state.network.load_state_dict(_part(tensors, "network."))
-        state.average.load_state_dict(_part(tensors, "average."))
-        values: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimizer.").items():
-            index, entry = name.split(".", 1)
-            values.setdefault(int(index), {})[entry] = value
-        groups = state.optimizer.state_dict()["param_groups"]
-        state.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        state.network.load_state_dict(part(tensors, "network."))
+        state.average.load_state_dict(part(tensors, "average."))
+        load_optimizer(state.optimizer, tensors)
         state.step, state.skipped = int(record["step"]), int(record["skipped"])
         state.skipped_in_a_row = int(record["skipped_in_a_row"])
     except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
@@ -140,6 +134,25 @@ def _record(path: Path) -> dict[str, Any]:
     return record
 
 
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's moments by name."""
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take the moments among ``tensors`` that :func:`optimizer_tensors` returned."""
+    values: dict[int, dict[str, Tensor]] = {}
+    for name, value in part(tensors, "optimizer.").items():
+        index, entry = name.split(".", 1)
+        values.setdefault(int(index), {})[entry] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": values, "param_groups": groups})
+
+
 def _plain(config: TrainConfig) -> Any:
     return json.loads(json.dumps(asdict(config)))
 
@@ -154,5 +167,6 @@ def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: value for name, value in tensors.items()}
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

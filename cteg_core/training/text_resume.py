@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cteg_core.model.adapters import Adapters
 from cteg_core.model.emotion_head import EmotionHead
-from cteg_core.training.resume import ResumeError, write_state
+from cteg_core.training.resume import ResumeError, load_optimizer, optimizer_tensors, part, write_state
 
 if TYPE_CHECKING:
     from cteg_core.training.text_side import TextTraining
@@ -41,8 +41,7 @@ def save_state(folder: Path, config: TextTraining, state: TextState) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {f"adapters.{name}": value for name, value in state.adapters.state().items()}
     tensors |= {f"head.{name}": value for name, value in state.head.state_dict().items()}
-    for index, values in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    tensors |= optimizer_tensors(state.optimizer)
     write_state(folder / STATE_NAME, tensors, {"step": state.step, "config": _plain(config)})
 
 
@@ -60,24 +59,15 @@ def load_state(folder: Path, config: TextTraining, state: TextState) -> bool:
         if record["config"] != _plain(config):
             raise ResumeError(f"{folder} holds the text side of another configuration: choose another folder.")
         tensors = load_file(path)
-        state.adapters.load(_part(tensors, "adapters."))
-        state.head.load_state_dict(_part(tensors, "head."))
-        values: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimizer.").items():
-            index, entry = name.split(".", 1)
-            values.setdefault(int(index), {})[entry] = value
-        groups = state.optimizer.state_dict()["param_groups"]
-        state.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        state.adapters.load(part(tensors, "adapters."))
+        state.head.load_state_dict(part(tensors, "head."))
+        load_optimizer(state.optimizer, tensors)
         state.step = int(record["step"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, ResumeError):
             raise
         raise ResumeError(f"{path} is damaged, so the run cannot go on: {error}") from error
     return True
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _plain(config: TextTraining) -> Any:
