@@ -1,12 +1,15 @@
 """What is set once for all files: where the network runs."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bpy
 
 from . import runtime_job, runtime_place
 from .runtime.wish import Wish
+
+MODULE: Final = __package__ or ""
+"""The add-on's name among Blender's."""
 
 
 def _chosen_folder(preferences: Any, _context: bpy.types.Context) -> None:
@@ -72,7 +75,7 @@ class CTEG_preferences(bpy.types.AddonPreferences):
 
 def of_addon() -> Any:
     """Return the preferences; None where the add-on runs without them, as in a checkout."""
-    addon = bpy.context.preferences.addons.get(__package__ or "")
+    addon = bpy.context.preferences.addons.get(MODULE)
     return addon.preferences if addon is not None else None
 
 

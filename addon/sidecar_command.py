@@ -33,7 +33,7 @@ def sidecar_command(preference: str = "", environment: Mapping[str, str] = os.en
     Raises:
         SidecarError: the quotes of what is set do not match, or nothing is set and no environment is ready.
     """
-    text = environment.get(COMMAND_VARIABLE, "").strip() or preference.strip()
+    text = _own_command(preference, environment)
     if not text:
         return runtime_place.command()
     try:
@@ -46,6 +46,15 @@ def sidecar_command(preference: str = "", environment: Mapping[str, str] = os.en
     if len(command) == 1 and _INTERPRETER.fullmatch(Path(command[0]).name):
         return [*command, *_SERVE]
     return command
+
+
+def is_own_command(preference: str = "", environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the user says what the sidecar is, so that the environment that the add-on sets up is not used."""
+    return bool(_own_command(preference, environment))
+
+
+def _own_command(preference: str, environment: Mapping[str, str]) -> str:
+    return environment.get(COMMAND_VARIABLE, "").strip() or preference.strip()
 
 
 def split_command(text: str, windows: bool) -> list[str]:

@@ -8,11 +8,12 @@ import bpy
 
 from .. import jobs, preferences, runtime_job, runtime_place, runtime_trial
 from ..errors import CtegError
-from ..redraw import redraw_preferences
+from ..redraw import redraw_preferences, redraw_sidebars
 from ..runtime.errors import SetupError
 from ..runtime.states import State, Status, keys_of
 from ..runtime.wish import Wish
 from ..runtime_job import Outcome
+from ..sidecar_command import is_own_command
 
 _TICK_SECONDS = 0.2
 _LABELS = {
@@ -21,6 +22,12 @@ _LABELS = {
     State.READY: "Check",
     State.BROKEN: "Repair",
     State.UPDATE: "Update",
+}
+_NO_NETWORK = {
+    State.NOT_INSTALLED: "The network is not set up yet.",
+    State.INSTALLING: "The network is being set up.",
+    State.BROKEN: "The network's environment is broken.",
+    State.UPDATE: "The network's environment is of another version.",
 }
 
 
@@ -66,6 +73,19 @@ def why_not_set_up() -> str | None:
     ):
         return why_offline().rstrip(".")
     return None
+
+
+def why_no_network() -> tuple[str, str] | None:
+    """Return what to press in the preferences, and why; None where the network can run or is of the user's own making.
+
+    In a checkout there is no page in the preferences to press it on.
+    """
+    status = runtime_place.status()
+    if status is None or status.state is State.READY or preferences.of_addon() is None:
+        return None
+    if is_own_command(preferences.sidecar_command_line()):
+        return None
+    return label_of(status), _NO_NETWORK[status.state]
 
 
 def why_not_remove() -> str | None:
@@ -225,6 +245,9 @@ def forget() -> None:
 def _on_timer() -> float | None:
     goes_on = runtime_job.tick() | runtime_trial.tick()
     redraw_preferences()
+    if not goes_on:
+        # The panels lead here for as long as the network cannot run.
+        redraw_sidebars()
     return _TICK_SECONDS if goes_on else None
 
 

@@ -28,8 +28,9 @@ class CTEG_UL_characters(bpy.types.UIList):
     """Characters, each with the head that performs their lines."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):  # type: ignore[no-untyped-def]
-        row = layout.row(align=True)
-        row.prop(item, "name", text="", emboss=False, icon="USER")
+        # Heads have the longer names, and the field has an icon and a cross of its own.
+        row = layout.split(factor=0.36, align=True)
+        row.prop(item, "name", text="", emboss=False)
         row.prop(item, "head", text="")
 
 

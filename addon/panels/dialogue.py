@@ -30,17 +30,22 @@ class CTEG_UL_lines(bpy.types.UIList):
         row.alert = status.failed
         row.label(text="", icon=status.icon)
         wide = letters_across(context) > _WIDE
-        if item.character:
+        # Where one character says everything, the name in every row would only take the text's room.
+        says_who = bool(item.character) and (wide or not _is_only_speaker(context.scene, item.character))
+        if says_who:
             who = row.row(align=True)
             who.ui_units_x = 4.0 if wide else 2.2
             who.label(text=item.character)
         row.prop(item, "text", text="", emboss=False)
-        end = row.row(align=True)
-        end.alignment = "RIGHT"
-        end.ui_units_x = 7.0 if wide else 2.1
-        # A narrow sidebar shows where a line starts, or how far it is while that changes; the icon tells the rest.
         start = f"{item.start:g}"
-        end.label(text=f"{start} · {lines.seconds_of(item):.1f} s · {status.words}" if wide else status.brief or start)
+        # The icon tells the rest; the active line's start stands below the list.
+        brief = status.brief or ("" if says_who else start)
+        words = f"{start} · {lines.seconds_of(item):.1f} s · {status.words}" if wide else brief
+        if words:
+            end = row.row(align=True)
+            end.alignment = "RIGHT"
+            end.ui_units_x = 7.0 if wide else 2.1
+            end.label(text=words)
 
     def filter_items(self, context, data, property):  # type: ignore[no-untyped-def]
         items = getattr(data, property)
@@ -49,6 +54,10 @@ class CTEG_UL_lines(bpy.types.UIList):
             self.bitflag_filter_item if wanted in f"{item.character} {item.text}".casefold() else 0 for item in items
         ]
         return (shown if wanted else [], [])
+
+
+def _is_only_speaker(scene: bpy.types.Scene, name: str) -> bool:
+    return all(each.name == name for each in lines.settings_of(scene).characters)
 
 
 class CTEG_MT_lines(bpy.types.Menu):

@@ -7,7 +7,7 @@ import bpy
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 
-from .. import history, lines, notices, performance, presets, preview, properties, readings
+from .. import history, lines, notices, performance, preferences, presets, preview, properties, readings
 from ..operators import (
     CTEG_OT_cancel,
     CTEG_OT_emotion_override,
@@ -24,6 +24,7 @@ from ..operators import (
     CTEG_OT_take_preview,
 )
 from ..operators.generate import why_not, why_not_all
+from ..operators.runtime import why_no_network
 from .drawing import Sidebar, draw_reason, draw_sentences, split_column
 
 
@@ -52,6 +53,7 @@ class CTEG_PT_performance(Sidebar):
         layout.prop(lines.settings_of(context.scene), "bake_when_done")
         _draw_progress(layout, context)
         _draw_outcome(layout, context)
+        _draw_set_up(layout, context)
         if line is not None:
             _draw_takes(layout, context, line)
 
@@ -170,6 +172,18 @@ def _draw_outcome(layout: Any, context: bpy.types.Context) -> None:
     column = layout.column(align=True)
     column.alert = outcome.failed
     draw_sentences(column, context, _one_of_a_kind(outcome.sentences), "ERROR" if outcome.failed else "INFO", most=4)
+
+
+def _draw_set_up(layout: Any, context: bpy.types.Context) -> None:
+    """Lead to the page where the network is set up, for as long as it cannot run."""
+    missing = why_no_network()
+    if missing is None:
+        return
+    label, sentence = missing
+    outcome = notices.outcome()
+    if outcome is None or not outcome.failed:
+        draw_sentences(layout.column(align=True), context, (sentence,), "INFO")
+    layout.operator("preferences.addon_show", text=f"{label}…", icon="PREFERENCES").module = preferences.MODULE
 
 
 def _one_of_a_kind(sentences: Iterable[str]) -> Iterator[str]:

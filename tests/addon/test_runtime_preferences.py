@@ -14,6 +14,7 @@ import pytest
 import addon
 from addon import command, jobs, preferences, runtime_job, runtime_panel, runtime_place, runtime_trial
 from addon.operators import runtime as buttons
+from addon.panels.performance import CTEG_PT_performance
 from addon.runtime.builds import uv_command, wanted_build
 from addon.runtime.place import Place
 from addon.runtime.recipe import Recipe, recipe_of
@@ -22,7 +23,8 @@ from addon.runtime.states import State
 from addon.runtime.wish import Wish
 from addon.sidecar import SidecarError, sidecar_command
 from cteg_core import __version__
-from tests.addon.drawn import Layout, self_context, texts
+from tests.addon.drawn import Layout, draw, self_context, texts
+from tests.addon.stage import add_line, box
 from tests.fakes.runtime_wheels import CARRIER, VERSION, StandIn, own_wheel, wheel_folder
 
 FAKE_SIDECAR = Path(__file__).resolve().parents[1] / "fakes" / "fake_sidecar.py"
@@ -129,6 +131,36 @@ def test_each_state_has_its_one_button(page: Page) -> None:
     assert bpy.ops.cteg.runtime_remove() == {"FINISHED"}
     assert page.state is State.NOT_INSTALLED
     assert not page.place.folder.exists()
+
+
+@needs_a_shell
+def test_the_sidebar_leads_to_the_page_until_the_network_can_run(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def led_to() -> str:
+        runtime_place.look_anew()
+        drawn = draw(CTEG_PT_performance)
+        asked = ("operator", "preferences.addon_show")
+        return drawn[drawn.index(asked) + 1][1] if asked in drawn else ""
+
+    assert led_to() == "", "a checkout has no page"
+    monkeypatch.setattr(preferences, "of_addon", lambda: SimpleNamespace(sidecar="", runtime_folder=""))
+    assert led_to() == "Set Up…"
+    assert "not set up yet" in texts(draw(CTEG_PT_performance))
+    box()
+    add_line("Hello there")
+    with pytest.raises(RuntimeError, match="press Set Up"):
+        bpy.ops.cteg.generate()
+    assert led_to() == "Set Up…"
+    assert "not set up yet" not in texts(draw(CTEG_PT_performance)), "the failure says it"
+    page.python.does("exit 1")
+    with pytest.raises(RuntimeError):
+        bpy.ops.cteg.runtime_set_up()
+    assert led_to() == "Repair…"
+    monkeypatch.setenv("CTEG_SIDECAR", "a command of mine")
+    assert led_to() == ""
+    monkeypatch.delenv("CTEG_SIDECAR")
+    page.python.does("true")
+    bpy.ops.cteg.runtime_set_up()
+    assert led_to() == ""
 
 
 @needs_a_shell

@@ -92,6 +92,11 @@ def takes(index):
     return len(module("lines").takes_of(line(index)))
 
 
+def take_ids(index):
+    """Return the ids of a line's takes, oldest first."""
+    return [take.take_id for take in module("lines").takes_of(line(index))]
+
+
 def strips():
     """Return where the lines start on the timeline, in the list's order; None where one has no strip."""
     starts = module("baking").starts_of_lines(bpy.context.scene)
