@@ -44,6 +44,7 @@ class Controls:
         duration: seconds the clip must last; None lets the network stop by itself.
         speech: whether mouth and jaw speak the words.
         blinks: whether seeded blinks are added after decoding.
+        gaze: whether seeded shifts of the eyes are; off, they rest on the listener but for what the emotion does.
         variety: how far takes may differ (temperature of the latents), 0 to 2.
         guidance: how strictly the emotion is acted (classifier-free guidance), 0 to 3: 0 leaves it to the text and
             the mouth, 1 acts as learned, more overstates what the emotion changes.
@@ -59,6 +60,7 @@ class Controls:
     duration: float | None = None
     speech: bool = True
     blinks: bool = True
+    gaze: bool = True
     variety: float = 1.0
     guidance: float = 1.0
     words: tuple[Word, ...] = ()
@@ -192,6 +194,7 @@ def controls_from_record(record: Any) -> Controls:
         duration=None if duration is None else float(duration),
         speech=bool(record.get("speech", True)),
         blinks=bool(record.get("blinks", True)),
+        gaze=bool(record.get("gaze", True)),
         variety=float(record.get("variety", 1.0)),
         guidance=float(record.get("guidance", 1.0)),
         words=words_from_record(record.get("words", ())),

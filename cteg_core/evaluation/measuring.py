@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cteg_core.evaluation.held_out import HeldOut
 from cteg_core.evaluation.running import TakePlan, perform_batch, predict_frames, true_frames
+from cteg_core.gaze import add_gaze
 from cteg_core.metrics.baselines import (
     fitted_to,
     last_frame,
@@ -114,9 +115,9 @@ def measure(
     made: dict[str, list[list[Array]]] = {NETWORK: []}
     unconditional: list[Array] = []
     for place, (chosen, batch) in enumerate(batches, start=1):
-        made[NETWORK] += [_lawful(k, checkpoint) for k in perform_batch(network, batch, chosen, plan)]
+        made[NETWORK] += _finished(perform_batch(network, batch, chosen, plan), checkpoint, chosen, seed)
         alone = perform_batch(network, batch, chosen, TakePlan(1, seed + 1, without_text=True))
-        unconditional += [take for k in alone for take in _lawful(k, checkpoint)]
+        unconditional += [take for k in _finished(alone, checkpoint, chosen, seed + 1) for take in k]
         report(f"performed {min(place * BATCH, len(numbers))}/{len(numbers)} lines")
     made |= _baseline_performances(checkpoint, encoder, held_out, numbers, truth, takes, seed)
     regions = head_regions()
@@ -237,12 +238,22 @@ def _scaled(frames: NDArray[np.float32], checkpoint: Checkpoint) -> Array:
     return np.asarray((frames - mean) / deviation)
 
 
-def _lawful(takes: Sequence[NDArray[np.float32]], checkpoint: Checkpoint) -> list[Array]:
-    """Steady decoded frames and keep them in the space's range, as the generator does."""
+def _finished(
+    takes: Sequence[Sequence[NDArray[np.float32]]], checkpoint: Checkpoint, numbers: Sequence[int], seed: int
+) -> list[list[Array]]:
+    """Finish decoded frames as the generator does: steadied, within the space's range, the eyes shifting."""
     widths = checkpoint.steadying[0].cpu().numpy()
-    steady = [steadied(frames, widths).astype(np.float64) for frames in takes]
+    steady = [[steadied(frames, widths).astype(np.float64) for frames in k] for k in takes]
     if checkpoint.info.space != CTEG_HEAD_1.id:
         return steady
     deviation, mean = _scaling(checkpoint)
-    low, high = (CTEG_HEAD_1.lower - mean) / deviation, (CTEG_HEAD_1.upper - mean) / deviation
-    return [np.clip(frames, low, high) for frames in steady]
+
+    def finish(frames: Array, number: int, take: int) -> Array:
+        lawful = np.clip(frames * deviation + mean, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper)
+        own = int(np.random.SeedSequence([abs(seed), number, take]).generate_state(1, np.uint64)[0])
+        return np.asarray((add_gaze(lawful, checkpoint.info.fps, own) - mean) / deviation)
+
+    return [
+        [finish(frames, number, take) for take, frames in enumerate(k)]
+        for k, number in zip(steady, numbers, strict=True)
+    ]

@@ -17,6 +17,7 @@ from cteg_core.clauses import arc_of
 from cteg_core.clip import Controls, ExpressionClip, Word
 from cteg_core.dialogue import LineError, checked_text, sentences
 from cteg_core.emotion import EmotionRead
+from cteg_core.gaze import add_gaze
 from cteg_core.layers import add_blinks
 from cteg_core.likeness import shares_of
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
@@ -260,6 +261,8 @@ class Generator:
         widths = self._checkpoint.steadying[0 if controls.speech else 1].numpy() * (self._fps / info.fps)
         frames = eased(_within_space(steadied(frames, widths)), self._fps)
         words = tuple(take.words)
+        if controls.gaze:
+            frames = add_gaze(frames, self._fps, request.seed)
         if controls.blinks:
             frames = add_blinks(frames, self._fps, request.seed, words)
         weights = np.array([part.plan.length for part in take.parts], dtype=np.float64)

@@ -13,20 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cteg_core.curves import Array, minimum_jerk
 from cteg_core.emotion import EMOTION_LABELS
+from cteg_core.gaze import FULL_LOOK_DEGREES, gaze_path, look_weights
 from cteg_core.speech import SPEECH_CHANNELS, SpeechPlan
 from cteg_core.training.emotion_units import Acting, EmotionTarget, choose_acting
-from cteg_core.training.gaze import FULL_LOOK_DEGREES, gaze_path, look_weights
 from cteg_core.training.mouth import speak
 from cteg_core.training.style import PersonStyle
 from cteg_core.training.timing import (
-    Array,
     Envelope,
     Span,
     arc_envelopes,
     drifts,
     expression_envelope,
-    minimum_jerk,
     onset_seconds,
     rest_window,
     turning_envelopes,

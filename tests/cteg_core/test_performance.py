@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cteg_core.curves import minimum_jerk
 from cteg_core.emotion import EMOTION_LABELS
+from cteg_core.gaze import LARGEST_DEGREES, gaze_path
 from cteg_core.speech import SPEECH_CHANNELS, SpeechPlan, plan_speech
 from cteg_core.training.emotion_units import EmotionTarget, choose_acting
-from cteg_core.training.gaze import LARGEST_DEGREES, gaze_path
 from cteg_core.training.mouth import speak
 from cteg_core.training.performance import synthesise
 from cteg_core.training.style import PersonStyle
@@ -20,7 +21,6 @@ from cteg_core.training.timing import (
     Span,
     drifts,
     expression_envelope,
-    minimum_jerk,
     rest_window,
     turning_envelopes,
 )

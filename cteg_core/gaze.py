@@ -1,7 +1,10 @@
-"""Where the eyes look while a line is spoken: a modest part of acting, not the gaze layer.
+"""Where the eyes look while a line is spoken: on the listener, and away now and then, by saccades.
 
 Figures from Eyes Alive (Lee, Badler and Badler 2002): time on and off the listener, magnitudes, directions. Amplitudes
-are capped well below theirs, because head and gaze layers are added after decoding.
+are capped well below theirs, because the head, which would take a part of a large shift, does not turn.
+
+Nothing in a text says when the eyes go where. A network that learns from such shifts predicts their mean, which is a
+stare; so the shifts are a seeded layer that is added after decoding, as blinks are.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cteg_core.training.timing import Array, minimum_jerk
+from cteg_core.clip import FRAME_WIDTH
+from cteg_core.curves import Array, minimum_jerk
+from flame_rig.spaces import CTEG_HEAD_1
 
 FULL_LOOK_DEGREES: Final = 25.0
 """Eye rotation at an eyeLook weight of 1."""
@@ -24,6 +29,45 @@ _DIRECTION_SHARES: Final = np.cumsum([15.5, 6.5, 17.7, 7.4, 16.8, 7.9, 20.4, 7.8
 _FASTEST_SECONDS: Final = 0.10
 """A saccade of this size takes about 45 ms; three frames keep it smooth at 30 frames a second."""
 _FIDGET_DEGREES: Final = 0.9
+_LOOKS: Final = tuple(
+    (CTEG_HEAD_1.index(f"eyeLook{one}"), CTEG_HEAD_1.index(f"eyeLook{other}"))
+    for one, other in (
+        ("OutLeft", "InRight"), ("InLeft", "OutRight"), ("UpLeft", "UpRight"), ("DownLeft", "DownRight"),
+    )
+)  # fmt: skip
+"""The two eyes' columns of a look to the subject's left, right, up and down."""
+
+
+def add_gaze(frames: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.float32]:
+    """Return frames of ``cteg-head-1`` whose eyes shift besides what the frames have them do; both eyes turn together.
+
+    Args:
+        frames: ``[T, 53]``. The first and the last one are left as they are.
+        fps: frames a second.
+        seed: the same seed gives the same shifts.
+
+    Returns:
+        ``float32 [T, 53]``; the input is left as it was.
+
+    Raises:
+        ValueError: frames of another shape, or a rate that is not above 0.
+    """
+    shifted = np.array(frames, dtype=np.float32)
+    if shifted.ndim != 2 or shifted.shape[1] != FRAME_WIDTH:
+        raise ValueError(f"Gaze is added to frames [T, {FRAME_WIDTH}]; got an array of shape {shifted.shape}.")
+    if not (np.isfinite(fps) and fps > 0):
+        raise ValueError(f"Gaze needs a frame rate above 0; got {fps}.")
+    if not len(shifted):
+        return shifted
+    rng = np.random.default_rng([0x6A2E, seed & 0xFFFF_FFFF_FFFF_FFFF])
+    path = gaze_path(np.arange(len(shifted)) / fps, 1.0, rng, returns=True)
+    moving = np.flatnonzero(np.abs(path).max(axis=1) > 1e-9)
+    left, right, up, down = (shifted[:, columns].mean(axis=1, dtype=np.float64) for columns in _LOOKS)
+    aim = path + FULL_LOOK_DEGREES * np.stack((left - right, up - down), axis=1)
+    for columns, weight in zip(_LOOKS, look_weights(aim), strict=True):
+        for column in columns:
+            shifted[moving, column] = np.minimum(weight[moving], 1.0)
+    return shifted
 
 
 def gaze_path(times: Array, restlessness: float, rng: np.random.Generator, *, returns: bool) -> Array:
