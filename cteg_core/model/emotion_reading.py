@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -57,19 +57,16 @@ class EmotionReader:
         A text turns where two clauses' strongest basic emotions differ: the same feeling in other words is no turn.
         """
         cut = [(text, clauses_of(text)) for text in texts]
-        wholes = self.read(texts, before)
-        turning = [i for i, (_, clauses) in enumerate(cut) if len(clauses) > 1]
-        of_clauses = self._read([cut[i] for i in turning], None if before is None else [before[i] for i in turning])
-        found = [LineRead(whole, (text,), (whole,)) for text, whole in zip(texts, wholes, strict=True)]
-        for i, reads in zip(turning, of_clauses, strict=True):
-            if len({read.basic for read in reads}) > 1:
-                found[i] = LineRead(wholes[i], cut[i][1], reads)
+        found = []
+        for (text, clauses), (whole, *parts) in zip(cut, self._read(cut, before), strict=True):
+            turns = len({part.basic for part in parts}) > 1
+            found.append(LineRead(whole, clauses, tuple(parts)) if turns else LineRead(whole, (text,), (whole,)))
         return tuple(found)
 
     def _read(
         self, cut: Sequence[tuple[str, tuple[str, ...]]], before: Sequence[str] | None
     ) -> list[tuple[EmotionRead, ...]]:
-        """Read the clauses of texts, each text's in one pass of the encoder."""
+        """Read texts in one pass of the encoder each: the whole, then each clause where there are more than one."""
         contexts = [""] * len(cut) if before is None else list(before)
         found: list[tuple[EmotionRead, ...]] = [()] * len(cut)
         # A pair of texts is encoded otherwise than one text: what a line is read as must not depend on its neighbours.
@@ -79,28 +76,25 @@ class EmotionReader:
                 continue
             given = [contexts[i] for i in rows] if with_context else None
             states = self._encoder.encode_adapted([cut[i][0] for i in rows], given)
-            counts = [len(cut[i][1]) for i in rows]
-            owners = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(counts))
-            pooled = _pooled(states, [cut[i][1] for i in rows])
-            owners = owners.to(states.mask.device)
+            pooled = [_pooled(states, row, cut[i][1]) for row, i in enumerate(rows)]
+            owners = torch.repeat_interleave(torch.tensor([len(each) for each in pooled])).to(states.mask.device)
             with torch.inference_mode():
-                logits, affect = self._head(states.layers[owners], states.mask[owners], pooled)
-            reads = _reads(logits.float().cpu().numpy(), affect.float().cpu().numpy())
-            for row, i in enumerate(rows):
-                first = sum(counts[:row])
-                found[i] = tuple(reads[first : first + counts[row]])
+                logits, affect = self._head(states.layers[owners], states.mask[owners], torch.cat(pooled))
+            reads = iter(_reads(logits.float().cpu().numpy(), affect.float().cpu().numpy()))
+            for each, i in zip(pooled, rows, strict=True):
+                found[i] = tuple(islice(reads, len(each)))
         return found
 
 
-def _pooled(states: TextStates, cut: Sequence[tuple[str, ...]]) -> Tensor:
-    """Return ``bool [clauses, S]``: the tokens of each clause; all of a text that is one clause."""
-    rows = []
-    for row, clauses in enumerate(cut):
-        mask = states.mask[row]
+def _pooled(states: TextStates, row: int, clauses: tuple[str, ...]) -> Tensor:
+    """Return ``bool [1 + clauses, S]``: all tokens of a text, then those of each clause if there are several."""
+    mask = states.mask[row]
+    rows = [mask]
+    if len(clauses) > 1:
         edges = np.cumsum([0, *(len(clause) for clause in clauses)])
         for start, end in pairwise(edges):
             chosen = mask
-            if len(clauses) > 1 and states.spans is not None:
+            if states.spans is not None:
                 starts, ends = states.spans[row, :, 0], states.spans[row, :, 1]
                 within = mask & (starts >= int(start)) & (starts < int(end)) & (ends > starts)
                 chosen = within if bool(within.any()) else mask

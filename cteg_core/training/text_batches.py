@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -116,6 +118,14 @@ class TextExamples:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that is learned from the examples, in hexadecimal."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            digest.update(json.dumps(astuple(example)).encode())
+        return digest.hexdigest()
 
     def length(self, row: int) -> int:
         """Return how many tokens an example has."""

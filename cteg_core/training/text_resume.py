@@ -36,19 +36,19 @@ class TextState:
         return [*self.adapters.parameters(), *self.head.parameters()]
 
 
-def save_state(folder: Path, config: TextTraining, state: TextState) -> None:
-    """Write the state that a run can go on from."""
+def save_state(folder: Path, config: TextTraining, state: TextState, texts: str) -> None:
+    """Write the state that a run can go on from; ``texts`` is the digest of what it learns from."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {f"adapters.{name}": value for name, value in state.adapters.state().items()}
     tensors |= {f"head.{name}": value for name, value in state.head.state_dict().items()}
     tensors |= optimizer_tensors(state.optimizer)
-    write_state(folder / STATE_NAME, tensors, {"step": state.step, "config": _plain(config)})
+    write_state(folder / STATE_NAME, tensors, {"step": state.step, "config": _plain(config), "texts": texts})
 
 
-def load_state(folder: Path, config: TextTraining, state: TextState) -> bool:
+def load_state(folder: Path, config: TextTraining, state: TextState, texts: str) -> bool:
     """Bring ``state`` to where a run stopped; return whether there was one.
 
-    Raises ResumeError when the folder holds a run of another configuration, or a damaged one.
+    Raises ResumeError when the folder holds a run of another configuration or on other texts, or a damaged one.
     """
     path = folder / STATE_NAME
     if not path.is_file():
@@ -58,6 +58,8 @@ def load_state(folder: Path, config: TextTraining, state: TextState) -> bool:
             record = json.loads((file.metadata() or {})["state"])
         if record["config"] != _plain(config):
             raise ResumeError(f"{folder} holds the text side of another configuration: choose another folder.")
+        if record["texts"] != texts:
+            raise ResumeError(f"{folder} holds a text side that learns from other texts: choose another folder.")
         tensors = load_file(path)
         state.adapters.load(part(tensors, "adapters."))
         state.head.load_state_dict(part(tensors, "head."))

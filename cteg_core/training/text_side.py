@@ -1,7 +1,7 @@
 """Training of the text side: adapters of the text encoder and the emotion head, on labelled comments and dialogue.
 
-Stages differ in what they mix. The first learns emotion words and affect from labelled comments; the second learns
-from written dialogue what a situation feels like, with enough of the first kept in that it is not forgotten.
+Both are learned together: from comments emotion words and affect, from written dialogue what a situation feels like.
+What is shared is the encoder and the head's features; each has a readout of its own. Stages may mix them otherwise.
 """
 
 from __future__ import annotations
@@ -58,21 +58,20 @@ class TextTraining:
         stages: one after another, each from where the last one ended.
         rank: of the adapters.
         batch: examples a step.
-        affect_weight: on the squared error of valence, arousal and dominance.
+        affect_weight: on the squared error of valence, arousal and dominance of dialogue.
+        rated_weight: the same of rated sentences, whose ratings spread over a third of that range.
         encoder_dropout: within the encoder, while its adapters are trained.
         save_every: steps between resume states.
         longest: tokens; longer examples are cut (labelled comments only: dialogue is never that long).
     """
 
-    stages: tuple[TextStage, ...] = (
-        TextStage("comments", 2, 1.0, 1.0, 1.0, 6e-4),
-        TextStage("dialogue", 2, 0.3, 1.0, 1.0, 6e-4),
-    )
-    head: EmotionHeadConfig = field(default_factory=EmotionHeadConfig)
+    stages: tuple[TextStage, ...] = (TextStage("together", 4, 0.5, 1.0, 1.0, 6e-4),)
+    head: EmotionHeadConfig = field(default_factory=lambda: EmotionHeadConfig(rated_readout=True))
     rank: int = 32
     batch: int = 64
     weight_decay: float = 0.02
     affect_weight: float = 4.0
+    rated_weight: float = 30.0
     encoder_dropout: float = 0.1
     save_every: int = 200
     longest: int = 96
@@ -116,7 +115,7 @@ def train_text_side(
             module.p = config.encoder_dropout
     parameters = [*adapters.parameters(), *head.parameters()]
     state = TextState(adapters, head, _optimizer(parameters, config))
-    load_state(folder, config, state)
+    load_state(folder, config, state, examples.digest)
     done_before = 0
     for number, stage in enumerate(config.stages):
         steps = sum(len(batches_of(examples, stage, config, epoch)) for epoch in range(stage.epochs))
@@ -162,7 +161,7 @@ def _run_stage(
             torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1, np.uint64)[0]))
             for group in state.optimizer.param_groups:
                 group["lr"] = one_cycle((step - first) / steps, stage.rate)
-            loss = text_loss(model, state, examples.batch(rows, config.longest), config.affect_weight)
+            loss = text_loss(model, state, examples.batch(rows, config.longest), config)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(state.parameters(), 1.0)
@@ -174,7 +173,7 @@ def _run_stage(
                 report(f"text side, {stage.name}: step {step - first}/{steps}, loss {total / 50:.3f}")
                 total = 0.0
             if step % config.save_every == 0 or step == first + steps:
-                save_state(folder, config, state)
+                save_state(folder, config, state, examples.digest)
 
 
 def one_cycle(share: float, highest: float) -> float:
@@ -184,7 +183,7 @@ def one_cycle(share: float, highest: float) -> float:
     return highest * (1e-3 + 0.999 * 0.5 * (1.0 + math.cos(math.pi * (share - 0.1) / 0.9)))
 
 
-def text_loss(model: nn.Module, state: TextState, batch: TextBatch, affect_weight: float) -> Tensor:
+def text_loss(model: nn.Module, state: TextState, batch: TextBatch, config: TextTraining) -> Tensor:
     """Return the loss of a batch, a scalar: labels by themselves, the shares of basic emotions, and affect.
 
     Every label has its cross-entropy; where a source gives shares (dialogue), so has the distribution over the basic
@@ -203,16 +202,17 @@ def text_loss(model: nn.Module, state: TextState, batch: TextBatch, affect_weigh
         shares = (shares / shares.sum(1, keepdim=True)) @ groups
         loss = loss - (shares * F.log_softmax(grouped, -1)).sum(-1).mean() * batch.shared.float().mean()
     if rated.any():
-        error = (affect[rated] - batch.affect[rated]).square().sum(-1).mean()
-        loss = loss + affect_weight * error * rated.float().mean()
+        weights = torch.where(batch.shared[rated], config.affect_weight, config.rated_weight)  # [N]
+        error = weights * (affect[rated] - batch.affect[rated]).square().sum(-1)
+        loss = loss + error.mean() * rated.float().mean()
     return loss
 
 
 def read_batch(model: nn.Module, adapters: Adapters, head: EmotionHead, batch: TextBatch) -> tuple[Tensor, Tensor]:
-    """Return logits ``[B, 28]`` and affect ``[B, 3]`` of a batch."""
+    """Return logits ``[B, 28]`` and affect ``[B, 3]``: of dialogue what a face shows, of the rest what raters say."""
     with adapters.applied():
         layers = layers_of(model, batch)
-    logits, affect = head(layers, batch.mask, batch.pooled)
+    logits, affect = head(layers, batch.mask, batch.pooled, ~batch.shared)
     return logits, affect
 
 
@@ -228,7 +228,10 @@ def layers_of(model: nn.Module, batch: TextBatch) -> Tensor:
 def read_examples(
     encoder: TextEncoder, head: EmotionHead, examples: TextExamples
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return logits ``[N, 28]`` and affect ``[N, 3]`` of examples, read as the product reads lines."""
+    """Return logits ``[N, 28]`` and affect ``[N, 3]`` of examples.
+
+    Dialogue is read as the product reads lines; comments and rated sentences by the readout of their raters.
+    """
     encoder.model.eval()
     head.eval()
     order = sorted(range(len(examples)), key=examples.length)
@@ -239,6 +242,6 @@ def read_examples(
         batch = examples.batch(chosen, encoder.max_tokens)
         with encoder.adapted():
             layers = layers_of(encoder.model, batch)
-        read = head(layers, batch.mask, batch.pooled)
+        read = head(layers, batch.mask, batch.pooled, ~batch.shared)
         logits[chosen], affects[chosen] = read[0].float().cpu().numpy(), read[1].float().cpu().numpy()
     return logits, affects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS, EmotionRead
 from cteg_core.model.emotion_acting import ACTED, BESIDE, NEUTRAL, acted
+from cteg_core.model.emotion_head import EmotionHead
 from cteg_core.model.emotion_reading import EmotionReader
 from cteg_core.model.text_encoder import TextStates
 from tests.fakes.tiny_bert import HEAD, random_adapters, tiny_encoder, tiny_head
@@ -147,6 +149,29 @@ class LabelEncoder:
                 if name:
                     layers[row, 0, place, EMOTION_LABELS.index(name)] = 1.0
         return TextStates(layers, mask, (0,) * len(texts), spans if self._spans else None)
+
+
+def test_raters_and_faces_are_read_by_maps_of_their_own() -> None:
+    torch.manual_seed(2)
+    head = EmotionHead(replace(HEAD, rated_readout=True)).eval()
+    layers, mask = torch.randn(2, 3, 4, HEAD.d_text), torch.ones(2, 4, dtype=torch.bool)
+    with torch.inference_mode():
+        shown = head(layers, mask)
+        mixed = head(layers, mask, None, torch.tensor([True, False]))
+        head.labels.weight.zero_()
+        without = head(layers, mask, None, torch.tensor([True, False]))
+    for part in (0, 1):
+        assert not torch.equal(mixed[part][0], shown[part][0])
+        assert torch.equal(mixed[part][1], shown[part][1])
+    assert torch.equal(without[0][0], mixed[0][0])
+    assert torch.equal(without[0][1], head.labels.bias)
+
+
+def test_a_head_without_a_readout_for_raters_answers_with_its_only_one() -> None:
+    head = tiny_head()
+    layers, mask = torch.randn(1, 3, 4, HEAD.d_text), torch.ones(1, 4, dtype=torch.bool)
+    for asked, plain in zip(head(layers, mask, None, torch.tensor([True])), head(layers, mask), strict=True):
+        assert torch.equal(asked, plain)
 
 
 def counting_head(layers: Tensor, mask: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:

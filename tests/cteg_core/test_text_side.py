@@ -177,7 +177,8 @@ def test_batches_are_of_like_length() -> None:
 def loss_of(monkeypatch: pytest.MonkeyPatch, batch: TextBatch, logits: torch.Tensor, affect: torch.Tensor) -> float:
     monkeypatch.setattr(text_side, "read_batch", lambda *_: (logits, affect))
     state = TextState(None, None, None)  # type: ignore[arg-type]
-    return float(text_loss(None, state, batch, affect_weight=4.0))  # type: ignore[arg-type]
+    config = replace(CONFIG, affect_weight=4.0, rated_weight=10.0)
+    return float(text_loss(None, state, batch, config))  # type: ignore[arg-type]
 
 
 def batch_of(labels: np.ndarray, affect: np.ndarray, shared: list[bool]) -> TextBatch:
@@ -197,7 +198,7 @@ def test_the_loss_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     cross = sum(basic == "anger" for basic in BASIC_OF_LABEL.values())
     each = 28 * math.log(2)  # at logits of 0, whatever the labels
     shared = -(2 / 3 * math.log(happy / 28) + 1 / 3 * math.log(cross / 28))
-    wanted = each * 2 / 3 + shared / 3 + 4.0 * (0.25 + 1.0) / 2 * 2 / 3
+    wanted = each * 2 / 3 + shared / 3 + (10.0 * 0.25 + 4.0 * 1.0) / 2 * 2 / 3
     assert loss_of(monkeypatch, batch, torch.zeros(3, 28), torch.zeros(3, 3)) == pytest.approx(wanted, rel=1e-5)
 
 
@@ -311,6 +312,12 @@ def test_training_moves_adapters_and_head_and_leaves_the_encoder(
 def test_another_configuration_is_refused(config: TextTraining, whole: tuple[Path, TextSide]) -> None:
     with pytest.raises(ResumeError, match="another configuration: choose another folder"):
         run(whole[0], config=config)
+
+
+def test_other_texts_are_refused(whole: tuple[Path, TextSide]) -> None:
+    fewer = TextExamples(tokenised().examples[:-1], tiny_tokenizer())
+    with pytest.raises(ResumeError, match="learns from other texts: choose another folder"):
+        train_text_side(tiny_model(), fewer, CONFIG, whole[0])
 
 
 def rewritten(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], None]) -> None:
