@@ -25,11 +25,16 @@ class Normal:
     covariance: Array
 
 
-def fitted_normal(rows: ArrayLike) -> Normal:
+def fitted_normal(rows: ArrayLike, count: int | None = None) -> Normal:
     """Fit a normal distribution to ``rows [N, D]``, N ≥ 2.
 
     Covariances are shrunk towards their diagonal by the weight D / (D + N): with few rows a sample's correlations
     are mostly chance, and with many the weight goes to zero.
+
+    Args:
+        rows: as said.
+        count: stands for N in the weight. Two sets that are compared need the same: else the larger one's
+            correlations would count as a difference, even if it held the smaller one's rows again and again.
 
     Raises:
         ValueError: fewer than two rows.
@@ -37,7 +42,8 @@ def fitted_normal(rows: ArrayLike) -> Normal:
     values = np.asarray(rows, dtype=np.float64)
     if values.ndim != 2 or len(values) < 2:
         raise ValueError(f"A normal distribution is fitted to at least two rows [N, D]; got shape {values.shape}.")
-    count, width = values.shape
+    width = values.shape[1]
+    count = len(values) if count is None else count
     covariance = np.atleast_2d(np.cov(values, rowvar=False))
     weight = width / (width + count)
     return Normal(values.mean(axis=0), (1.0 - weight) * covariance + weight * np.diag(np.diag(covariance)))
@@ -69,19 +75,18 @@ def difference_rows(items: Sequence[ArrayLike]) -> Array:
 
 
 def statistic_rows(items: Sequence[ArrayLike]) -> Array:
-    """Return one row a performance, ``[N, 3 D + 2]``.
+    """Return one row a performance, ``[N, 4 D + 2]``.
 
-    Of every coefficient the mean, the deviation over time and the largest distance from 0 (the rest face, where
-    frames are given relative to it); then log T, and where between 0 and 1 the frame farthest from 0 stands.
+    Of every coefficient the mean, the deviation over time, the largest distance from 0 (the rest face, where
+    frames are given relative to it) and the mean change from frame to frame, without which frames in any order would
+    have the same statistics; then log T, and where between 0 and 1 the frame farthest from 0 stands.
     """
     rows = []
     for frames in performances(items):
         farthest = int(np.linalg.norm(frames, axis=1).argmax()) / max(1, len(frames) - 1)
-        rows.append(
-            np.concatenate(
-                (frames.mean(axis=0), frames.std(axis=0), np.abs(frames).max(axis=0), [np.log(len(frames)), farthest])
-            )
-        )
+        pace = np.abs(np.diff(frames, axis=0)).sum(axis=0) / max(1, len(frames) - 1)
+        whole = (frames.mean(axis=0), frames.std(axis=0), np.abs(frames).max(axis=0), pace)
+        rows.append(np.concatenate((*whole, [np.log(len(frames)), farthest])))
     return np.stack(rows)
 
 
@@ -96,12 +101,12 @@ class FrechetDistances:
 
 def frechet_distances(made: Sequence[ArrayLike], reference: Sequence[ArrayLike]) -> FrechetDistances:
     """Compare two sets of at least two performances ``[T, D]`` each."""
-    return FrechetDistances(
-        *(
-            frechet_distance(fitted_normal(rows(made)), fitted_normal(rows(reference)))
-            for rows in (frame_rows, difference_rows, statistic_rows)
-        )
-    )
+    found = []
+    for rows in (frame_rows, difference_rows, statistic_rows):
+        one, other = rows(made), rows(reference)
+        count = min(len(one), len(other))
+        found.append(frechet_distance(fitted_normal(one, count), fitted_normal(other, count)))
+    return FrechetDistances(*found)
 
 
 def _symmetric_root(matrix: Array) -> Array:

@@ -68,7 +68,8 @@ def test_statistics_of_a_performance_by_hand() -> None:
     assert row[:2].tolist() == [1.0, 0.0]  # means
     assert row[2:4] == pytest.approx([np.sqrt(1.5), np.sqrt(5.0)])
     assert row[4:6].tolist() == [3.0, 3.0]  # largest distances from rest
-    assert row[6:] == pytest.approx([np.log(4.0), 2 / 3])  # lengths 1, 3, 3.16, 3.16: the third frame is the farthest
+    assert row[6:8] == pytest.approx([5 / 3, 10 / 3])  # changes 0, 3, 2 and 4, 2, 4
+    assert row[8:] == pytest.approx([np.log(4.0), 2 / 3])  # lengths 1, 3, 3.16, 3.16: the third frame is the farthest
 
 
 def walks(seed: int, count: int = 30) -> list[np.ndarray]:
@@ -83,6 +84,7 @@ def test_each_kind_of_row_sees_what_the_others_miss() -> None:
     shuffled = frechet_distances([rng.permutation(frames, axis=0) for frames in reference], reference)
     assert shuffled.frames == pytest.approx(0.0, abs=1e-6)  # the same frames, in another order
     assert shuffled.differences > 20 * again.differences
+    assert shuffled.statistics > again.statistics  # only the pace is another
     # The same frames and the same differences, as one performance cut in two: only statistics can tell.
     halves = [half for frames in reference for half in (frames[: len(frames) // 2], frames[len(frames) // 2 :])]
     cut = frechet_distances(halves, reference)
@@ -94,6 +96,15 @@ def test_each_kind_of_row_sees_what_the_others_miss() -> None:
 def test_a_set_is_at_no_distance_from_itself() -> None:
     found = frechet_distances(walks(3), walks(3))
     assert (found.frames, found.differences, found.statistics) == pytest.approx((0.0, 0.0, 0.0), abs=1e-6)
+
+
+def test_a_set_that_is_held_eight_times_is_at_no_distance() -> None:
+    found = frechet_distances(walks(3) * 8, walks(3))
+    # A sample's variance of N rows is (N - 1) / N of the mean square: the only trace of the copies.
+    assert found.statistics < 0.01 * frechet_distances(walks(4), walks(3)).statistics
+    rows = statistic_rows(walks(3))
+    apart = frechet_distance(fitted_normal(np.concatenate([rows] * 8)), fitted_normal(rows))
+    assert apart > 5 * found.statistics  # as it would be, were each shrunk by its own count
 
 
 def test_one_row_is_no_distribution() -> None:
