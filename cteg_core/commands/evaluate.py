@@ -17,6 +17,7 @@ from cteg_core.evaluation.acting import ActingScores, measure_acting
 from cteg_core.evaluation.held_out import HeldOut, held_out_of_corpus, held_out_of_text
 from cteg_core.evaluation.lengths import measure_lengths
 from cteg_core.evaluation.measuring import HeldOutScores, measure
+from cteg_core.evaluation.reading import measure_reading
 from cteg_core.evaluation.steering import measure_steering
 from cteg_core.metrics.faithfulness import TestLine, balanced_dialogue, balanced_lines
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
@@ -29,8 +30,8 @@ from cteg_core.training.dialogue_readings import agreed, read_readings
 from cteg_core.training.text_data import read_goemotions
 
 JSON_NAME: Final = "evaluation.json"
-LENGTH_STEP: Final = 8
-"""Every eighth test line is asked how long it lasts."""
+LENGTH_LINES: Final = 160
+"""About so many test lines are asked how long they last."""
 UNKNOWN_SHARE: Final = 0.1
 """Share of a corpus's lines that is measured on where the checkpoint does not say what it kept from its training."""
 
@@ -54,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dialogue is not None:
             generator = Generator(checkpoint, encoder, device)
             record["steering"] = asdict(measure_steering(generator, arguments.seed, _say))
-            texts = [line.text for line in read_dialogue(arguments.dialogue, "test")][:: LENGTH_STEP]
+            texts = [line.text for line in read_dialogue(arguments.dialogue, "test")]
+            texts = texts[:: max(1, len(texts) // LENGTH_LINES)]
             record["lengths"] = asdict(measure_lengths(generator, texts, arguments.seed))
+            record["reading"] = asdict(measure_reading(generator, arguments.dialogue))
         text = json.dumps(record, indent=2, allow_nan=False)
         print(text)
         if arguments.out is not None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cteg_core.emotion import BASIC_EMOTIONS, EMOTION_LABELS
+from cteg_core.emotion import BASIC_EMOTIONS, EMOTION_LABELS, EmotionRead
+from cteg_core.evaluation.reading import measure_reading
 from cteg_core.training.dialogue_lines import WrittenLine, read_dialogue
 from cteg_core.training.dialogue_readings import READINGS_NAME, agreed, read_readings
 from cteg_core.training.text_scores import (
@@ -138,3 +139,29 @@ def test_dialogue_is_scored_against_its_authors_and_against_what_two_of_three_na
     assert after.dialogue == pytest.approx(2 / 3)
     assert after.dialogue_agreed == pytest.approx(1.0)
     assert replace(after, dialogue=None, dialogue_agreed=None) == before
+
+
+class Reader:
+    """Reads joy in lines of a given length, and anger in others."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def read_emotion(self, texts: Sequence[str], before: Sequence[str] | None = None) -> tuple[EmotionRead, ...]:
+        self.asked += zip(texts, before or (), strict=True)
+        return tuple(EmotionRead.of(joy=0.9) if text == "We won." else EmotionRead.of(anger=0.9) for text in texts)
+
+
+def test_a_reader_is_scored_on_every_test_line_in_its_context(tmp_path: Path) -> None:
+    folder, reader = folder_of(tmp_path), Reader()
+    found = measure_reading(reader, folder)
+    assert sorted(text for text, _ in reader.asked) == ["Get out.", "The kettle is on.", "We won."]
+    lines = read_dialogue(folder, "test")
+    assert dict(reader.asked) == {line.text: line.context for line in lines}
+    # Of happiness, anger and neutral the third is read as anger; where two agree, it and the second are not neutral.
+    assert (found.lines, found.accuracy) == (3, pytest.approx(2 / 3))
+    assert (found.agreed_lines, found.agreed) == (2, pytest.approx(1 / 2))
+    assert len(found.readers) == 2
+    assert list(found.files) == ["a"]
+    anger = BASIC_EMOTIONS.index("anger")
+    assert found.confusion[BASIC_EMOTIONS.index("neutral")][anger] == 1.0
