@@ -150,7 +150,7 @@ def duplicate(scene: bpy.types.Scene, line_id: str) -> Line:
 COPIED: Final = (
     "notes", "takes", "seed", "seed_locked", "emotion_override", "emotion", "affect_override", "valence", "arousal",
     "dominance", "context", "with_context", "intensity", "expressiveness", "variety", "upper", "lower", "smoothing",
-    "speech", "blinks",
+    "speech", "blinks", "gaze",
 )  # fmt: skip
 """What a duplicate takes over."""
 
@@ -201,6 +201,7 @@ def controls_of(scene: bpy.types.Scene, line: Line) -> Controls:
         duration=line.duration or None,
         speech=line.speech,
         blinks=line.blinks,
+        gaze=line.gaze,
         variety=line.variety,
         guidance=line.expressiveness,
         context=context_of(scene, line),
@@ -323,7 +324,7 @@ def _without_neighbours(controls: Controls) -> Any:
     emotion = controls.emotion
     values = None if emotion is None else [round(value, 4) for value in (*emotion.probabilities, emotion.valence)]
     numbers = (controls.intensity, controls.duration or 0.0, controls.variety, controls.guidance)
-    return values, [round(number, 4) for number in numbers], controls.speech, controls.blinks
+    return values, [round(number, 4) for number in numbers], (controls.speech, controls.blinks, controls.gaze)
 
 
 def head_of(scene: bpy.types.Scene | None, line: Line) -> bpy.types.Object | None:

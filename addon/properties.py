@@ -223,6 +223,9 @@ class CTEG_line(bpy.types.PropertyGroup):
     blinks: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Blinks", description="Add blinks", default=True
     )
+    gaze: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Gaze", description="Let the eyes wander a little; off, they do what the emotion does alone", default=True
+    )
 
 
 class CTEG_bake_settings(bpy.types.PropertyGroup):

@@ -67,7 +67,7 @@ def _draw_state(box: Any, context: bpy.types.Context, status: Status) -> None:
     column.alert = status.state is State.BROKEN
     draw_sentences(column, context, (f"{status.state.value}. {status.sentence}",), _ICONS[status.state])  # type: ignore[arg-type]
     if status.state is not State.READY:
-        draw_sentences(column, context, (_size_sentence(status),), "NONE")
+        draw_sentences(column, context, (_size_sentence(status),), "BLANK1")
     reason = buttons.why_not_set_up()
     row = box.row(align=True)
     row.scale_y = 1.4
@@ -125,8 +125,8 @@ def _draw_choices(box: Any, context: bpy.types.Context, preferences: Any) -> Non
 
 def _draw_own(box: Any, context: bpy.types.Context, preferences: Any) -> None:
     box.label(text="Or an interpreter or command of mine")
-    row = box.row(align=True)
-    row.prop(preferences, "sidecar", text="")
+    row = box.split(factor=0.8, align=True)
+    row.prop(preferences, "sidecar", text="", placeholder="/path/to/python, or ssh gpu-box /path/to/python -I -m …")
     row.operator(buttons.CTEG_OT_runtime_try.bl_idname, icon="VIEWZOOM")
     if named := os.environ.get(COMMAND_VARIABLE, "").strip():
         draw_sentences(

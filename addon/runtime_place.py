@@ -21,10 +21,10 @@ _FRESH_SECONDS: Final = 1.0
 """How long what was read off the disk is believed: it is asked for at every redraw and every tick."""
 
 _ADVICE: Final = {
-    State.NOT_INSTALLED: "No sidecar is set up: press Set Up in the CTEG add-on's preferences.",
-    State.INSTALLING: "The sidecar is being set up: wait until the CTEG add-on's preferences say that it is ready.",
-    State.BROKEN: "The sidecar's environment is broken: press Repair in the CTEG add-on's preferences.",
-    State.UPDATE: "The sidecar's environment is of another version: press Update in the CTEG add-on's preferences.",
+    State.NOT_INSTALLED: "The network is not set up: press Set Up in the CTEG add-on's preferences.",
+    State.INSTALLING: "The network is being set up: wait until the CTEG add-on's preferences say that it is ready.",
+    State.BROKEN: "The network's environment is broken: press Repair in the CTEG add-on's preferences.",
+    State.UPDATE: "The network's environment is of another version: press Update in the CTEG add-on's preferences.",
 }
 
 _folder: Path | None = None

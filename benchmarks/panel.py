@@ -2,8 +2,9 @@
 
 Runs in Blender's module: ten lines of 4 s on one head, their sidecar warm, ticked as Blender's timers tick them, with
 each pause that a tick asks for. Every call of ours is timed, since Blender's interface waits for it. There is no window
-here: undo pushes and redraws, which are Blender's own work, do not happen. What the panels' own code takes to draw is
-measured on a layout that draws nothing. `CTEG_SIDECAR` names the sidecar, as for Blender.
+here, and so no undo push and no redraw, which are Blender's own work: `benchmarks.panel_window` times those. What the
+panels' own code takes to draw is measured on a layout that draws nothing. `CTEG_SIDECAR` names the sidecar, as for
+Blender.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def afterwards(scene: Any, watch: Watch) -> None:
     """Do what an artist does with the takes, and note how long each call takes."""
     import bpy
 
-    from addon import bake_queue, baking, history, lines, performance
+    from addon import bake_queue, baking, history, line_strips, lines, performance
 
     while (pause := watch.call("tick after the queue", performance.tick)) is not None:
         time.sleep(pause)
@@ -115,12 +116,18 @@ def afterwards(scene: Any, watch: Watch) -> None:
         watch.call("keep a take", bpy.ops.cteg.take_keep, take_id=take.take_id)
     watch.call("move a line by its start", setattr, line, "start", line.start + 2.0)
     watch.call("press Move Strips", bpy.ops.cteg.move_strips)
-    watch.call("press Update from Strips", bpy.ops.cteg.update_from_strips)
+    watch.call("press Update from Strips, nothing moved", bpy.ops.cteg.update_from_strips)
+    placed = line_strips.placed_on(line_strips.owners_in(scene))
+    for each in sorted(placed, key=lambda each: -each.strip.frame_start):
+        line_strips.move(each, 12.0)
+    watch.call("press Update from Strips, all lines moved", bpy.ops.cteg.update_from_strips)
     bake_queue.start(scene, [each.line_id for each in scene.cteg.lines])
     while bake_queue.is_running():
         watch.call("tick of Bake", bake_queue.tick)
     assert len(baking.starts_of_lines(scene)) == len(scene.cteg.lines)
     watch.call("write the history on save", history.write)
+    watch.call("press Remove from Timeline for all lines", bpy.ops.cteg.remove_baked)
+    assert not baking.starts_of_lines(scene)
 
 
 def draw_panels(watch: Watch) -> None:

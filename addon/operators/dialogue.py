@@ -159,7 +159,7 @@ class CTEG_OT_emotion_override(_OnLine):
 
 
 class CTEG_OT_emotion_read(bpy.types.Operator):
-    """Read the emotion of the active line's text, without performing it; the sidecar starts if it must"""
+    """Read the emotion of the active line's text, without performing it; the network starts if it must"""
 
     bl_idname = "cteg.emotion_read"
     bl_label = "Read Emotion"

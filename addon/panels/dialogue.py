@@ -44,7 +44,7 @@ class CTEG_UL_lines(bpy.types.UIList):
         if words:
             end = row.row(align=True)
             end.alignment = "RIGHT"
-            end.ui_units_x = 7.0 if wide else 2.1
+            end.ui_units_x = 7.0 if wide else max(1.0, 0.6 + 0.34 * len(words))
             end.label(text=words)
 
     def filter_items(self, context, data, property):  # type: ignore[no-untyped-def]

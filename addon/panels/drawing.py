@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any, Final, Literal
@@ -10,6 +11,7 @@ import bpy
 
 _LETTER_WIDTH: Final = 7.0
 """Pixels that a letter of Blender's interface font takes at scale 1, about."""
+_BEHIND_SLASHES: Final = re.compile(r"(?<=[/\\])(?=.)")
 _MOST_LINES: Final = 6
 """Lines of one sentence; a list of all the keys of a character would push everything else out of sight."""
 
@@ -26,15 +28,23 @@ def draw_sentences(
     column: bpy.types.UILayout,
     context: bpy.types.Context,
     sentences: Iterable[str],
-    icon: Literal["ERROR", "INFO", "NONE"],
+    icon: Literal["ERROR", "INFO", "BLANK1", "NONE"],
     most: int = _MOST_LINES,
 ) -> None:
     """Show sentences, each behind an icon, broken into lines as wide as the sidebar: ``most`` at most, then dots."""
     letters = letters_across(context)
     for sentence in sentences:
-        lines = textwrap.wrap(sentence, max(20, letters - 4), max_lines=most, placeholder=" …")
+        wrapper = _AtSlashes(max(20, letters - 4), max_lines=most, placeholder=" …")
+        lines = wrapper.wrap(sentence)
         for number, line in enumerate(lines):
             column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
+
+
+class _AtSlashes(textwrap.TextWrapper):
+    """Breaks paths behind their slashes, so that the names in them stay whole."""
+
+    def _split(self, text: str) -> list[str]:
+        return [part for chunk in super()._split(text) for part in _BEHIND_SLASHES.split(chunk)]
 
 
 def letters_across(context: bpy.types.Context) -> int:

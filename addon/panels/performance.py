@@ -83,7 +83,7 @@ class CTEG_PT_emotion(Sidebar):
             read = lines.emotion_read(line.id_data, line)
             if read is None:
                 row = layout.row(align=True)
-                words = "Reading the text…" if readings.is_reading() else "Not read from the text yet."
+                words = "Reading the text…" if readings.is_reading() else "Not read yet."
                 row.label(text=words, icon="INFO")
                 row.operator(CTEG_OT_emotion_read.bl_idname, text="Read", icon="VIEWZOOM")
                 if readings.failure():
@@ -94,7 +94,7 @@ class CTEG_PT_emotion(Sidebar):
             row = layout.row(align=True)
             row.active = not line.context.strip()
             row.prop(line, "with_context")
-            layout.prop(line, "context")
+            split_column(layout.column()).prop(line, "context")
 
 
 class CTEG_PT_face(Sidebar):
@@ -127,6 +127,7 @@ class CTEG_PT_face(Sidebar):
         row = layout.row(align=True)
         row.prop(line, "speech", toggle=True)
         row.prop(line, "blinks", toggle=True)
+        row.prop(line, "gaze", toggle=True)
 
 
 class CTEG_MT_presets(bpy.types.Menu):

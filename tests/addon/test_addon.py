@@ -104,7 +104,7 @@ class TestApi:
 
     def test_no_sidecar_is_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("CTEG_SIDECAR", raising=False)
-        with pytest.raises(api.CtegError, match="No sidecar is set up"):
+        with pytest.raises(api.CtegError, match="The network is not set up"):
             api.generate("Hello")
 
 

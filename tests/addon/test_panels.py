@@ -117,7 +117,7 @@ def test_progress_tells_lines_and_frames_and_offers_cancel() -> None:
 
 def test_the_emotion_is_shown_as_read_and_can_be_set_by_hand() -> None:
     line = add_line("Well, hello there!")
-    assert "Not read from the text yet." in texts(draw(CTEG_PT_emotion))
+    assert "Not read yet." in texts(draw(CTEG_PT_emotion))
     clip = make_clip()
     object.__setattr__(clip, "emotion", EmotionRead.of(joy=0.4, love=0.3, fear=0.1))
     history.add(line.line_id, clip)
@@ -251,6 +251,20 @@ def test_a_long_sentence_does_not_push_the_rest_of_the_panel_away() -> None:
     assert len(shown) == 7
     assert shown[-2].endswith(" …")
     assert shown[-1] == "The end."
+
+
+def test_a_path_is_broken_between_its_folders() -> None:
+    column = MagicMock()
+    context = MagicMock()
+    context.region.width, context.preferences.system.ui_scale = 300, 1.0
+    path = "/home/anna/.config/blender/extensions/.user/user_default/cteg/runtime"
+    for said in (f"It will be made in {path}.", path.replace("/", "\\")):
+        column.reset_mock()
+        drawing.draw_sentences(column, context, [said], "INFO")
+        shown = [call.kwargs["text"] for call in column.label.call_args_list]
+        assert len(shown) > 1
+        assert all(line[-1] in "/\\" or line.endswith(" in") for line in shown[:-1])
+        assert "".join(shown).replace(" ", "") == said.replace(" ", "")
 
 
 def test_own_faces_are_in_the_menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

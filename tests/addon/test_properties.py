@@ -51,7 +51,8 @@ def test_the_tone_follows_the_emotion_until_it_is_set() -> None:
 
 def test_a_line_asks_for_what_it_shows() -> None:
     scene = bpy.context.scene
-    line = add_line("Well, hello!", "ANNA", start=25, intensity=1.5, expressiveness=2.0, variety=0.5, blinks=False)
+    line = add_line("Well, hello!", "ANNA", start=25, intensity=1.5, expressiveness=2.0, variety=0.5, gaze=False)
+    line.blinks = False
     line.duration, line.seed = 2.5, 7
     scene.render.fps = 24
     asked = lines.request_of(scene, line)
@@ -59,7 +60,7 @@ def test_a_line_asks_for_what_it_shows() -> None:
     assert asked.start == pytest.approx(25 / 24)
     controls = asked.controls
     assert (controls.intensity, controls.guidance, controls.variety, controls.duration) == (1.5, 2.0, 0.5, 2.5)
-    assert (controls.speech, controls.blinks, controls.emotion) == (True, False, None)
+    assert (controls.speech, controls.blinks, controls.gaze, controls.emotion) == (True, False, False, None)
     line.emotion_override, line.sadness = True, 0.5
     emotion = lines.request_of(scene, line).controls.emotion
     assert emotion is not None

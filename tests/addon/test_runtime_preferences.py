@@ -235,7 +235,7 @@ class TestCommand:
         assert sidecar_command("mine serve", {"CTEG_SIDECAR": "theirs serve"}) == ["theirs", "serve"]
 
     def test_without_any_the_button_is_named(self, page: Page) -> None:
-        with pytest.raises(SidecarError, match="No sidecar is set up: press Set Up in the CTEG add-on's preferences"):
+        with pytest.raises(SidecarError, match="The network is not set up: press Set Up in the CTEG add-on"):
             jobs.shared_client()
         page.place.folder.mkdir()
         page.place.marker.write_text("{")

@@ -66,7 +66,7 @@ def client() -> Iterator[SidecarClient]:
 
 
 def test_lines_become_clips(client: SidecarClient) -> None:
-    controls = Controls(EmotionRead.of(joy=0.8), 1.5, 2.0, False, False, 0.5)
+    controls = Controls(EmotionRead.of(joy=0.8), 1.5, 2.0, speech=False, blinks=False, variety=0.5)
     lines = [DialogueLine("one two three", seed=4), DialogueLine("你好 😀", "Zoë", 2.5, controls, 2**31 - 1)]
     job = start_generate(client, lines, takes=2)
     seen: list[JobProgress] = []
@@ -358,7 +358,7 @@ def test_the_command_comes_from_the_environment_or_the_preferences(
 @pytest.mark.parametrize(
     ("preference", "said"),
     [
-        ("  ", "No sidecar is set up: press Set Up in the CTEG add-on's preferences."),
+        ("  ", "The network is not set up: press Set Up in the CTEG add-on's preferences."),
         ("python 'x", "a quote without its partner: python 'x"),
     ],
 )

@@ -48,14 +48,17 @@ def place():
 
 
 def pointed_at():
-    """Return what is under the mouse: an operator's call, or a property as ``path`` and index; "" where nothing is."""
+    """Return what is under the mouse: an operator's call, or a property as ``.name[index]``; "" where nothing is.
+
+    Of a property's path only the name: how much of the path Blender tells differs between its versions.
+    """
     window, area, region = sidebar()
     with bpy.context.temp_override(window=window, area=area, region=region):
         if bpy.ops.ui.copy_python_command_button.poll():
             bpy.ops.ui.copy_python_command_button()
             return bpy.context.window_manager.clipboard
         found = bpy.context.property
-        return f"{found[1]}[{found[2]}]" if found else ""
+        return f".{found[1].rpartition('.')[2]}[{found[2]}]" if found else ""
 
 
 def module(name):
@@ -80,6 +83,12 @@ def view():
     window, area, _region = sidebar()
     region = next(region for region in area.regions if region.type == "WINDOW")
     return [region.x + region.width // 3, window.height - region.y - region.height // 2]
+
+
+def page():
+    """Return the width and height of the preferences' window; nothing while it is closed."""
+    windows = [each for each in bpy.context.window_manager.windows if each.screen.areas[0].type == "PREFERENCES"]
+    return [windows[0].width, windows[0].height] if windows else []
 
 
 def line(index):

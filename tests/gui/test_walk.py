@@ -6,10 +6,8 @@ are performed by the sidecar that ``CTEG_SIDECAR`` names, else by one without a 
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +16,6 @@ import pytest
 
 from tests.gui.window import SCREEN, Blender, blender, in_background, missing_tools
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 FAKE = shlex.join([sys.executable, str(Path(__file__).with_name("paced_sidecar.py"))])
 MANY = 64
 CHARACTER, DIALOGUE, PERFORMANCE, BAKE = range(4)
@@ -31,25 +28,14 @@ BUTTONS = (0.67, 0.745, 0.82)
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
 
 
-def pictures(default: Path) -> Path:
-    """Where the pictures go."""
-    chosen = os.environ.get("CTEG_PICTURES", "")
-    return Path(chosen).absolute() if chosen else default / "pictures"
-
-
-def test_an_artist_walks_through_the_whole_work_by_clicks(tmp_path: Path) -> None:
-    faulthandler.cancel_dump_traceback_later()  # pytest's: a walk takes minutes
-    program, user, scene = os.environ["CTEG_BLENDER"], tmp_path / "user", tmp_path / "scene.blend"
-    user.mkdir()
-    subprocess.run([sys.executable, CHECKOUT / "build_addon.py", "--out", tmp_path / "dist"], check=True)
-    package = next((tmp_path / "dist").glob("*.zip"))
-    in_background(program, user, "--command", "extension", "install-file", "-r", "user_default", "-e", str(package))
+def test_an_artist_walks_through_the_whole_work_by_clicks(tmp_path: Path, user_folder: Path, pictures: Path) -> None:
+    program, user, scene = os.environ["CTEG_BLENDER"], user_folder, tmp_path / "scene.blend"
     save = (
         "import bpy; [bpy.data.objects.remove(each) for each in list(bpy.data.objects)]; "
         f"bpy.ops.wm.save_as_mainfile(filepath={str(scene)!r})"
     )
     in_background(program, user, "--background", "--factory-startup", "--python-expr", save)
-    sidecar, seen = {"CTEG_SIDECAR": os.environ.get("CTEG_SIDECAR", FAKE)}, pictures(tmp_path)
+    sidecar, seen = {"CTEG_SIDECAR": os.environ.get("CTEG_SIDECAR", FAKE)}, pictures
     with blender(program, user, tmp_path / "blender.log", sidecar, scene) as shown:
         add_a_head(shown, seen)
         write_the_lines(shown, seen)
@@ -84,7 +70,7 @@ def add_a_head(shown: Blender, seen: Path) -> None:
     shown.wait_for("[thing for thing in bpy.data.objects if thing.type == 'MESH']")
     shown.click("cteg.character_add", columns=(0.86,))
     shown.wait_for("bpy.context.scene.cteg.characters")
-    shown.click("cteg.active_character", columns=(0.2,), times=2)
+    shown.click(".active_character[", columns=(0.2,), times=2)
     shown.hands.press("ctrl+a")
     shown.hands.type("ANNA")
     shown.hands.press("Return")
@@ -105,23 +91,23 @@ def write_the_lines(shown: Blender, seen: Path) -> None:
     shown.wait_for("len(bpy.context.scene.cteg.lines) == 2")
     shown.click("cteg.line_add", columns=(0.92, 0.86))
     shown.wait_for("len(bpy.context.scene.cteg.lines) == 3")
-    shown.enter("cteg.lines[2].text", FIRST)
+    shown.enter(".text[", FIRST)
     for place in (1, 0):
         shown.click("cteg.line_move(steps=-1)", columns=(0.92, 0.86))
         shown.wait_for(f"bpy.context.scene.cteg.active_line == {place}")
     assert shown.see("[line(index).text for index in range(3)]")[0] == FIRST
     assert shown.see("line(0).character") == "ANNA"
-    shown.enter("cteg.lines[0].start", 1)
+    shown.enter(".start[", 1)
     for index, start in ((1, 100), (2, 190)):
         choose_line(shown, index)
-        shown.enter(f"cteg.lines[{index}].start", start)
+        shown.enter(".start[", start)
     assert shown.see("[line(index).start for index in range(3)]") == [1, 100, 190]
     choose_line(shown, 0)
     shown.picture(seen / "panel-dialogue.png")
 
 
 def choose_line(shown: Blender, index: int) -> None:
-    x, y = shown.find("cteg.active_line", columns=(0.3,))
+    x, y = shown.find(".active_line[", columns=(0.3,))
     shown.hands.point(x, y + 20 * index)
     shown.settle()
     shown.hands.click()
@@ -155,7 +141,7 @@ def generate_and_cancel(shown: Blender, seen: Path) -> None:
     assert shown.see("[takes(0), takes(1), takes(2)]") == there, "a late result came through"
     shown.open_only(DIALOGUE)
     choose_line(shown, 2)
-    shown.enter("cteg.lines[2].text", LAST)
+    shown.enter(".text[", LAST)
     choose_line(shown, 0)
 
 
@@ -204,7 +190,7 @@ def bake(shown: Blender, seen: Path) -> None:
 def move_lines(shown: Blender) -> None:
     shown.open_only(DIALOGUE)
     choose_line(shown, 2)
-    shown.enter("cteg.lines[2].start", 210)
+    shown.enter(".start[", 210)
     shown.wait_for("strips() == [1, 100, 210]")
     # The window's preparation; what is done in the NLA editor is done by keys.
     shown.hands.point(*shown.see("nla()"))

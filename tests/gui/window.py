@@ -89,6 +89,12 @@ class Hands:
         """Press keys, such as ``ctrl+a``, one after the other."""
         self._xdotool("key", "--delay", 80, *keys)
 
+    def resize(self, title: str, width: int, height: int) -> None:
+        """Move a window to the top left and make it as large as this; ``title`` is a part of its title."""
+        found = ("search", "--onlyvisible", "--name", title)
+        self._xdotool(*found, "windowmove", 0, 0)
+        self._xdotool(*found, "windowsize", width, height)
+
     def picture(self, path: Path, place: tuple[int, int, int, int], *, trim: bool = False) -> None:
         """Save a part of the screen: left, top, width, height; ``trim`` cuts off what is empty around it."""
         path.parent.mkdir(parents=True, exist_ok=True)
