@@ -44,7 +44,6 @@ class Controls:
         duration: seconds the clip must last; None lets the network stop by itself.
         speech: whether mouth and jaw speak the words.
         blinks: whether seeded blinks are added after decoding.
-        gaze: whether seeded shifts of the eyes are; off, they rest on the listener but for what the emotion does.
         variety: how far takes may differ (temperature of the latents), 0 to 2.
         guidance: how strictly the emotion is acted (classifier-free guidance), 0 to 3: 0 leaves it to the text and
             the mouth, 1 acts as learned, more overstates what the emotion changes.
@@ -53,6 +52,7 @@ class Controls:
         like: takes of the line to stay near to (:mod:`cteg_core.likeness`); the squares of their shares sum to at
             most 1, and the rest is the seed's own. Empty leaves it all to the seed.
         context: what was said or happened just before; the line's emotion is read with it. May be empty.
+        gaze: whether seeded shifts of the eyes are added after decoding; off, they do what the emotion does alone.
     """
 
     emotion: EmotionRead | None = None
@@ -60,12 +60,12 @@ class Controls:
     duration: float | None = None
     speech: bool = True
     blinks: bool = True
-    gaze: bool = True
     variety: float = 1.0
     guidance: float = 1.0
     words: tuple[Word, ...] = ()
     like: tuple[Likeness, ...] = ()
     context: str = ""
+    gaze: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,12 +194,12 @@ def controls_from_record(record: Any) -> Controls:
         duration=None if duration is None else float(duration),
         speech=bool(record.get("speech", True)),
         blinks=bool(record.get("blinks", True)),
-        gaze=bool(record.get("gaze", True)),
         variety=float(record.get("variety", 1.0)),
         guidance=float(record.get("guidance", 1.0)),
         words=words_from_record(record.get("words", ())),
         like=tuple(Likeness(_seed(each["seed"]), float(each["share"])) for each in record.get("like", ())),
         context=_text(record.get("context", "")),
+        gaze=bool(record.get("gaze", True)),
     )
 
 

@@ -196,16 +196,27 @@ def test_a_damaged_checkpoint_is_refused_with_a_sentence(
 
 
 def test_without_variety_every_seed_performs_alike(generator: Generator) -> None:
-    """Without speech and blinks, over a given time, only the latents' draws tell seeds apart."""
+    """Without speech and layers, over a given time, only the latents' draws tell seeds apart."""
 
     def takes(variety: float) -> list[ExpressionClip]:
-        controls = Controls(variety=variety, speech=False, blinks=False, duration=2.0)
+        controls = Controls(variety=variety, speech=False, blinks=False, gaze=False, duration=2.0)
         return takes_of(generator, DialogueLine("Well.", controls=controls), 2)
 
     first, second = takes(0.0)
     np.testing.assert_allclose(first.frames, second.frames, atol=1e-6)
     lively, other = takes(1.0)
     assert np.abs(lively.frames - other.frames).max() > 1e-3
+
+
+def test_gaze_moves_the_eyes_and_nothing_else_and_can_be_off(generator: Generator) -> None:
+    def take(gaze: bool) -> ExpressionClip:
+        controls = Controls(blinks=False, gaze=gaze, duration=6.0)
+        return takes_of(generator, DialogueLine("Well.", controls=controls), 1)[0]
+
+    looking, staring = take(True).frames, take(False).frames
+    moved = {CTEG_HEAD_1.names[i] for i in np.flatnonzero(np.abs(looking - staring).max(axis=0) > 0)}
+    assert moved
+    assert all(name.startswith("eyeLook") for name in moved)
 
 
 def test_the_parts_of_a_take_share_the_utterance_latent_and_no_other_noise(
@@ -256,7 +267,7 @@ def test_a_part_goes_on_from_the_frame_where_the_last_one_ended(
         return joined(last, frames, fps)
 
     monkeypatch.setattr("cteg_core.model.generator.joined", watched)
-    line = DialogueLine(" ".join(["word"] * (3 * MAX_PART_WORDS)), controls=Controls(blinks=False, duration=20.0))
+    line = DialogueLine(" ".join(["word"] * (3 * MAX_PART_WORDS)), controls=Controls(blinks=False, gaze=False, duration=20.0))
     clip = takes_of(generator, line)[0]
     ends = [np.clip(last, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper) for last in begun]
     held = [np.flatnonzero((np.abs(clip.frames - end) < 1e-6).all(1)).tolist() for end in ends]
