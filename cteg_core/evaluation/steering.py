@@ -66,7 +66,7 @@ class SteeringScores:
 def measure_steering(
     performer: Performer, seed: int, report: Callable[[str], None] = lambda line: None
 ) -> SteeringScores:
-    """Perform ``LINES`` × ``SEEDS`` under every entry of ``DIRECTED`` and intensity, speech and blinks off."""
+    """Perform ``LINES`` × ``SEEDS`` under every entry of ``DIRECTED`` and intensity; speech, blinks and gaze off."""
     head = build_head()
     right: dict[str, list[bool]] = {name: [] for name in DIRECTED}
     grows: list[bool] = []
@@ -93,7 +93,7 @@ def measure_steering(
 
 
 def _perform(performer: Performer, wish: EmotionRead, intensity: float, seed: int) -> list[NDArray[np.float32]]:
-    controls = Controls(emotion=wish, intensity=intensity, speech=False, blinks=False)
+    controls = Controls(emotion=wish, intensity=intensity, speech=False, blinks=False, gaze=False)
     requests = [
         TakeRequest(DialogueLine(text, controls=controls, seed=seed + take), 0, seed + take)
         for text in LINES

@@ -43,7 +43,7 @@ LABELLED = (
     ("neutral", "neutral", ("The meeting is at three.", "It is on the second floor.", "He works at the library.")),
 )  # fmt: skip
 
-SILENT = Controls(speech=False, blinks=False)
+SILENT = Controls(speech=False, blinks=False, gaze=False)
 
 
 @pytest.fixture(scope="module")

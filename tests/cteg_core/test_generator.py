@@ -267,7 +267,8 @@ def test_a_part_goes_on_from_the_frame_where_the_last_one_ended(
         return joined(last, frames, fps)
 
     monkeypatch.setattr("cteg_core.model.generator.joined", watched)
-    line = DialogueLine(" ".join(["word"] * (3 * MAX_PART_WORDS)), controls=Controls(blinks=False, gaze=False, duration=20.0))
+    controls = Controls(blinks=False, gaze=False, duration=20.0)
+    line = DialogueLine(" ".join(["word"] * (3 * MAX_PART_WORDS)), controls=controls)
     clip = takes_of(generator, line)[0]
     ends = [np.clip(last, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper) for last in begun]
     held = [np.flatnonzero((np.abs(clip.frames - end) < 1e-6).all(1)).tolist() for end in ends]
