@@ -242,6 +242,18 @@ def test_characters_get_the_head_that_is_selected() -> None:
     assert not bpy.ops.cteg.character_remove.poll()
 
 
+def test_a_narrow_list_leaves_the_room_to_the_text() -> None:
+    add_line("You came back!", "ANNA", start=25)
+    drawn = draw(CTEG_PT_dialogue)
+    assert ("label", "25") in drawn
+    assert ("label", "ANNA") not in drawn, "it says nothing where one character says everything"
+    add_line("Did you think I would not?", "BERT", start=90)
+    drawn = draw(CTEG_PT_dialogue)
+    assert ("label", "ANNA") in drawn
+    assert ("label", "BERT") in drawn
+    assert ("label", "25") not in drawn, "it stands below the list"
+
+
 def test_a_long_sentence_does_not_push_the_rest_of_the_panel_away() -> None:
     column = MagicMock()
     context = MagicMock()

@@ -134,7 +134,7 @@ class Blender:
             raise LostSightError(f"{expression}:\n{answer['error']}")
         return answer["saw"]
 
-    def wait_for(self, expression: str, seconds: float = 120.0) -> Any:
+    def wait_for(self, expression: str, seconds: float = 240.0) -> Any:
         """Wait until an expression is true inside Blender and return it; raises LostSightError."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -142,7 +142,8 @@ class Blender:
             if found:
                 return found
             time.sleep(0.1)
-        raise LostSightError(f"This did not become true within {seconds:.0f} s: {expression}")
+        panel = self.see("said()") or "nothing"
+        raise LostSightError(f"This did not become true within {seconds:.0f} s: {expression}. The panel says: {panel}")
 
     def settle(self) -> None:
         """Let Blender draw what has changed."""
@@ -162,7 +163,8 @@ class Blender:
         if known is not None and what in self._at(*known):
             return known
         left, top, width, height = self.sidebar()
-        for column in columns:
+        # What is being drawn late, on a busy machine, is there when one looks again.
+        for column in (*columns, *columns):
             seen, last = 0, ""
             for y in range(top + 10, top + height - 6, _STEP):
                 now = self._at(left + column * width, y)
