@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cteg_core.clip import FRAME_WIDTH
 from cteg_core.curves import Array, minimum_jerk
+from cteg_core.layers import frames_to_layer
 from flame_rig.spaces import CTEG_HEAD_1
 
 FULL_LOOK_DEGREES: Final = 25.0
@@ -52,11 +52,7 @@ def add_gaze(frames: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.
     Raises:
         ValueError: frames of another shape, or a rate that is not above 0.
     """
-    shifted = np.array(frames, dtype=np.float32)
-    if shifted.ndim != 2 or shifted.shape[1] != FRAME_WIDTH:
-        raise ValueError(f"Gaze is added to frames [T, {FRAME_WIDTH}]; got an array of shape {shifted.shape}.")
-    if not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f"Gaze needs a frame rate above 0; got {fps}.")
+    shifted = frames_to_layer(frames, fps, "Shifts of the eyes")
     if not len(shifted):
         return shifted
     rng = np.random.default_rng([0x6A2E, seed & 0xFFFF_FFFF_FFFF_FFFF])

@@ -1,4 +1,4 @@
-"""Layers that are added to frames after decoding: blinks."""
+"""Layers that are added to frames after decoding: blinks (:mod:`cteg_core.gaze` is another)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ _CLOSING_COLUMNS: Final = tuple([CTEG_HEAD_1.index(f"{shape}{side}") for shape i
 _CLOSING_SHARES: Final = np.array(list(LID_CLOSING.values()), dtype=np.float32)
 
 
+def frames_to_layer(frames: NDArray[np.floating], fps: float, layer: str) -> NDArray[np.float32]:
+    """Return a copy of frames ``float32 [T, 53]``; raises ValueError for other shapes, and rates that are not above 0."""
+    copied = np.array(frames, dtype=np.float32)
+    if copied.ndim != 2 or copied.shape[1] != FRAME_WIDTH:
+        raise ValueError(f"{layer} are added to frames [T, {FRAME_WIDTH}]; got an array of shape {copied.shape}.")
+    if not (np.isfinite(fps) and fps > 0):
+        raise ValueError(f"{layer} need a frame rate above 0; got {fps}.")
+    return copied
+
+
 def add_blinks(frames: NDArray[np.floating], fps: float, seed: int, words: Sequence[Word] = ()) -> NDArray[np.float32]:
     """Return frames of ``cteg-head-1`` with seeded blinks.
 
@@ -59,11 +69,7 @@ def add_blinks(frames: NDArray[np.floating], fps: float, seed: int, words: Seque
     Raises:
         ValueError: frames of another shape, or a rate that is not above 0.
     """
-    frames = np.array(frames, dtype=np.float32)
-    if frames.ndim != 2 or frames.shape[1] != FRAME_WIDTH:
-        raise ValueError(f"Blinks are added to frames [T, {FRAME_WIDTH}]; got an array of shape {frames.shape}.")
-    if not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f"Blinks need a frame rate above 0; got {fps}.")
+    frames = frames_to_layer(frames, fps, "Blinks")
     closure = blink_closure(len(frames), fps, seed, words)
     for blink, opening, closing in zip(_BLINK_COLUMNS, _OPENING_COLUMNS, _CLOSING_COLUMNS, strict=True):
         taken = np.minimum(frames[:, closing] @ _CLOSING_SHARES, 1.0)
