@@ -42,7 +42,7 @@ _CLOSING_SHARES: Final = np.array(list(LID_CLOSING.values()), dtype=np.float32)
 
 
 def frames_to_layer(frames: NDArray[np.floating], fps: float, layer: str) -> NDArray[np.float32]:
-    """Return a copy of frames ``float32 [T, 53]``; raises ValueError for other shapes, and rates that are not above 0."""
+    """Return a copy of frames ``float32 [T, 53]``; raises ValueError for other shapes and for rates not above 0."""
     copied = np.array(frames, dtype=np.float32)
     if copied.ndim != 2 or copied.shape[1] != FRAME_WIDTH:
         raise ValueError(f"{layer} are added to frames [T, {FRAME_WIDTH}]; got an array of shape {copied.shape}.")

@@ -14,9 +14,7 @@ from cteg_core.scripts.records import SHORTEST_SECONDS
 from cteg_core.scripts.speakers import leading_directions, name_every_row, spoken
 from cteg_core.scripts.times import seconds_of
 
-_ARROW: Final = re.compile(
-    r"\s*(?P<start>[-+]?[0-9:.,;]{3,20})\s*-{1,2}>\s*(?P<end>[-+]?[0-9:.,;]{0,20})(?:\s.*)?"
-)
+_ARROW: Final = re.compile(r"\s*(?P<start>[-+]?[0-9:.,;]{3,20})\s*-{1,2}>\s*(?P<end>[-+]?[0-9:.,;]{0,20})(?:\s.*)?")
 _HEAD: Final = re.compile(r"\s*(?:[0-9]{1,9}|WEBVTT.*)\s*")
 """What may stand above the first cue's time: its number, and the mark of subtitles of the web."""
 _NUMBER: Final = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -172,9 +170,7 @@ def _named_after_dash(row: str, any_case: bool) -> bool:
     return match is not None and spoken(row[match.end() :], any_case) is not None
 
 
-def _shares(
-    cue: Cue, said: Sequence[tuple[str, str, tuple[str, ...]]]
-) -> list[tuple[float | None, float | None]]:
+def _shares(cue: Cue, said: Sequence[tuple[str, str, tuple[str, ...]]]) -> list[tuple[float | None, float | None]]:
     """Return start and duration of each speech of a cue: one after another, by their letters."""
     if cue.start is None or cue.duration is None or len(said) < 2:
         return [(cue.start, cue.duration)] * len(said)

@@ -157,9 +157,7 @@ class TextExamples:
         return TextBatch(ids_, kinds_, mask_, pooled_, labels_, affect_, shared_)
 
 
-def _tokens(
-    tokenizer: Any, example: TextExample
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+def _tokens(tokenizer: Any, example: TextExample) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Return ids, kinds, and which tokens are asked for: a clause's, or all of an example without a span."""
     given = (example.before, example.text) if example.before else (example.text,)
     read = tokenizer(*given, return_offsets_mapping=True, verbose=False)
@@ -172,9 +170,7 @@ def _tokens(
     return np.array(read["input_ids"], dtype=np.int64), kinds, asked
 
 
-def batches_of(
-    examples: TextExamples, stage: TextStage, config: TextTraining, epoch: int
-) -> list[NDArray[np.int64]]:
+def batches_of(examples: TextExamples, stage: TextStage, config: TextTraining, epoch: int) -> list[NDArray[np.int64]]:
     """Return the batches of one epoch of a stage, rows of ``examples``; the same for the same seed."""
     rng = np.random.default_rng([config.seed, 0x7E87, config.stages.index(stage), epoch])
     amounts = {
