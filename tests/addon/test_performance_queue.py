@@ -143,7 +143,7 @@ class TestGenerate:
         monkeypatch.delenv("CTEG_SIDECAR")
         box()
         add_line("Hello")
-        with pytest.raises(RuntimeError, match="sidecar"):
+        with pytest.raises(RuntimeError, match="network is not set up"):
             bpy.ops.cteg.generate()
         said = notices.outcome()
         assert said is not None
