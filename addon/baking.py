@@ -12,14 +12,14 @@ from cteg_core.clip import ExpressionClip
 from flame_rig.shaping import Shaping
 
 from . import actions, compat, line_strips, nla, nla_rest, preview
-from .actions import LINE, TAKE, BakedTake
+from .actions import LINE, TAKE, BakedTake, BakeError
 from .line_strips import ALMOST, BLENDS, CHARACTER, LAYER, START, Placed
 from .rig import Rig
 from .shaped_channels import channels_of, scene_fps
 
 __all__ = [
-    "BakedTake", "Placement", "bake_steps", "bake_take", "move_line", "remove_line", "scene_fps", "starts_of_lines",
-    "take_name",
+    "BakedTake", "Placement", "bake_steps", "bake_take", "move_line", "remove_line", "remove_lines", "scene_fps",
+    "starts_of_lines", "take_name",
 ]  # fmt: skip
 
 SHAPING: Final = "cteg_shaping"
@@ -161,20 +161,51 @@ def remove_line(scene: bpy.types.Scene, line_id: str) -> int:
     Raises:
         BakeError: one of the strips is in a locked track; then none was taken off.
     """
-    placed = line_strips.placed_on(line_strips.owners_in(scene), line_id)
-    line_strips.refuse_closed(placed)
+    taken = remove_lines(scene, [line_id])
+    for sentence in taken.failed:
+        raise BakeError(sentence)
+    return taken.counts[line_id]
+
+
+@dataclass(frozen=True)
+class TakenOff:
+    """What came of taking lines off the timeline.
+
+    Attributes:
+        counts: how many strips and active Actions that were, of each line that could be taken off.
+        failed: why a line could not be, a sentence for each; nothing of it was changed.
+    """
+
+    counts: dict[str, int]
+    failed: tuple[str, ...]
+
+
+def remove_lines(scene: bpy.types.Scene, line_ids: Iterable[str]) -> TakenOff:
+    """Do what :func:`remove_line` does for several lines; a line that cannot be taken off does not cost the others.
+
+    All strips go before their neighbours settle: one line after the other would take seconds for a hundred.
+    """
+    placed: dict[str, list[Placed]] = {line_id: [] for line_id in line_ids}
+    for each in line_strips.placed_on(line_strips.owners_in(scene)):
+        if each.action[LINE] in placed:
+            placed[each.action[LINE]].append(each)
+    reasons = {line_id: line_strips.why_closed(strips) for line_id, strips in placed.items()}
+    going = {line_id: strips for line_id, strips in placed.items() if reasons[line_id] is None}
+    counts = {line_id: len(strips) for line_id, strips in going.items()}
     moved: dict[compat.Animated, set[str]] = {}
-    for each in placed:
+    for each in (each for strips in going.values() for each in strips):
         moved.setdefault(each.owner, set()).update(curve.data_path for curve in compat.curves_of_strip(each.strip))
-        line_strips.remove(each)
-    active = _active_of(scene, line_id)
-    for owner in active:
+    line_strips.remove([each for strips in going.values() for each in strips])
+    for owner, action in _active_of(scene).items():
+        if action[LINE] not in counts:
+            continue
+        counts[action[LINE]] += 1
         moved.setdefault(owner, set()).update(compat.animated_paths(owner))
         compat.play(owner, None)
     for owner, paths in moved.items():
         nla_rest.take_up(owner)
         actions.to_rest(owner, paths)
-    return len(placed) + len(active)
+    return TakenOff(counts, tuple(reason for reason in reasons.values() if reason is not None))
 
 
 def take_name(clip: ExpressionClip) -> str:
@@ -217,9 +248,10 @@ def _play(part: compat.ActionPart, placement: Placement, start: int, said: list[
 def _take_off(owners: Iterable[compat.Animated], placement: Placement) -> dict[compat.Animated, set[str]]:
     """Take what a line plays on its layer off, and return the data paths that it animated."""
     moved: dict[compat.Animated, set[str]] = {}
-    for placed in _of_layer(owners, placement):
+    going = list(_of_layer(owners, placement))
+    for placed in going:
         moved.setdefault(placed.owner, set()).update(curve.data_path for curve in compat.curves_of_strip(placed.strip))
-        line_strips.remove(placed)
+    line_strips.remove(going)
     for owner in owners:
         playing = _active_action(owner)
         if playing is not None and _is_of(playing, placement):

@@ -144,11 +144,16 @@ def own(placed: Iterable[Placed]) -> list[Placed]:
     return list(nearest.values())
 
 
+def why_closed(placed: Iterable[Placed]) -> str | None:
+    """Return why one of some strips cannot be moved or taken away; None where all of them can."""
+    return next((reason for reason in (each.why_closed for each in placed) if reason is not None), None)
+
+
 def refuse_closed(placed: Iterable[Placed]) -> None:
     """Raise BakeError if one of some strips cannot be moved or taken away."""
-    for each in placed:
-        if each.why_closed is not None:
-            raise BakeError(each.why_closed)
+    reason = why_closed(placed)
+    if reason is not None:
+        raise BakeError(reason)
 
 
 def plant(part: compat.ActionPart, frame: int) -> bpy.types.NlaStrip:
@@ -184,11 +189,14 @@ def move(placed: Placed, frames: float) -> None:
     settle(placed.owner, name)
 
 
-def remove(placed: Placed) -> None:
-    """Take a strip away, and its track where nothing is left in it; the Action stays in the file."""
-    name = _name_of(placed.action)
-    _remove_strip(placed)
-    settle(placed.owner, name)
+def remove(placed: Iterable[Placed]) -> None:
+    """Take strips away, and their tracks where nothing is left in them; the Actions stay in the file."""
+    to_settle: dict[tuple[int, str], compat.Animated] = {}
+    for each in placed:
+        to_settle[each.owner.as_pointer(), _name_of(each.action)] = each.owner
+        _remove_strip(each)
+    for (_, name), owner in to_settle.items():
+        settle(owner, name)
 
 
 def settle(owner: compat.Animated, name: str) -> None:

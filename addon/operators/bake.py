@@ -116,13 +116,18 @@ class _OnTimeline(_OnLines):
         """Return the lines to change."""
         return lines_meant(scene)
 
-    def execute(self, context):  # type: ignore[no-untyped-def]
+    def change_all(self, scene: bpy.types.Scene) -> tuple[int, list[str]]:
+        """Change what lines have on the timeline; return how many lines that were, and why others could not be."""
         changed, failed = 0, []
-        for line in self.lines_of(context.scene):
+        for line in self.lines_of(scene):
             try:
-                changed += self.change(context.scene, line) > 0
+                changed += self.change(scene, line) > 0
             except CtegError as error:
                 failed.append(str(error))
+        return changed, failed
+
+    def execute(self, context):  # type: ignore[no-untyped-def]
+        changed, failed = self.change_all(context.scene)
         said = f"{changed} {'line' if changed == 1 else 'lines'} {self.done}."
         sentences = tuple(dict.fromkeys(failed)) + ((said,) if changed or not failed else ())
         notices.show(notices.Outcome(sentences, failed=bool(failed)))
@@ -170,5 +175,7 @@ class CTEG_OT_remove_baked(_OnTimeline):
     bl_label = "Remove from Timeline"
     done = "taken off the timeline"
 
-    def change(self, scene, line):  # type: ignore[no-untyped-def]
-        return baking.remove_line(scene, line.line_id)
+    def change_all(self, scene: bpy.types.Scene) -> tuple[int, list[str]]:
+        """Take all of them off at once."""
+        taken = baking.remove_lines(scene, [line.line_id for line in self.lines_of(scene)])
+        return sum(count > 0 for count in taken.counts.values()), list(taken.failed)

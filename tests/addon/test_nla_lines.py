@@ -422,6 +422,24 @@ class TestTakingOff:
         assert coordinates(action, rig.keys) == before
         assert tracks(rig.keys) == [("CTEG Ann acting", [("b", 50, 60)])]
 
+    def test_several_at_once_without_those_that_are_closed(self) -> None:
+        rig, other = head(), head()
+        for line, start in (("a", 1), ("b", 8), ("c", 15)):
+            put(held(0.7), rig, start, line)
+        put(held(0.7), other, 1, "d")
+        put(held(0.7), other, 30, "e", to_nla=False)
+        crossing = strip_of(rig.keys, "b").blend_in
+        for track in other.keys.animation_data.nla_tracks:
+            track.lock = True
+        taken = baking.remove_lines(bpy.context.scene, ["a", "c", "d", "e", "nobody"])
+        assert taken.counts == {"a": 2, "c": 2, "e": 2, "nobody": 0}
+        assert len(taken.failed) == 1
+        assert "is locked" in taken.failed[0]
+        assert starts_of_lines(bpy.context.scene) == {"b": 8, "d": 1}
+        assert crossing > 0
+        assert strip_of(rig.keys, "b").blend_in == 0, "nothing is left to cross over with"
+        assert smile_at(rig, 3) == 0
+
     def test_an_active_take_is_taken_off_too(self) -> None:
         rig = head()
         put(held(0.7), rig, 1, to_nla=False)
