@@ -40,6 +40,19 @@ def steadying_widths(made: Sequence[Frames], reference: Sequence[Frames]) -> NDA
     return found
 
 
+def of_each_kind(data: TrainData, numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the first ``count`` spoken and the first ``count`` silent performances among ``numbers``."""
+    spoken: list[int] = []
+    silent: list[int] = []
+    for number in numbers.tolist():
+        kind = spoken if data.corpus[number].speech.any() else silent
+        if len(kind) < count:
+            kind.append(number)
+        if len(spoken) == len(silent) == count:
+            break
+    return np.array([*spoken, *silent], dtype=np.int64)
+
+
 def measured_widths(network: CtegNetwork, data: TrainData, chosen: Sequence[int], seed: int = 0) -> NDArray[np.float64]:
     """Decode the performances ``chosen`` under their own conditions and return ``[2, 53]``: spoken, and silent.
 

@@ -74,11 +74,12 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model: the network, the emotion head with its thresholds ``[28]``, and the scaling.
+    """A trained model: the network, the emotion head, and the scaling.
 
     ``adapters`` are those of the text encoder by name (``Adapters.state``); empty where its own weights are used.
     ``steadying`` is ``[2, 53]``, the width of each coefficient's steadying in frames (``model.steadying``): of spoken
-    performances, and of silent ones.
+    performances, and of silent ones. ``rater`` is the head that answers as GoEmotions' and EmoBank's raters do, None in
+    a checkpoint from before there was one; ``thresholds`` ``[28]`` say from which share a label is there, by the rater.
     """
 
     info: CheckpointInfo
@@ -89,6 +90,7 @@ class Checkpoint:
     sha256: str = ""
     adapters: Mapping[str, Tensor] = field(default_factory=dict)
     steadying: Tensor = field(default_factory=lambda: torch.zeros(2, 53))
+    rater: EmotionHead | None = None
 
     @property
     def id(self) -> str:
@@ -99,11 +101,13 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
     """Write a checkpoint; each file appears whole or not at all. Returns the weights' SHA-256.
 
-    Adapters and emotion head are written in half precision, which changes what is read by less than a thousandth.
+    Adapters and heads are written in half precision, which changes what is read by less than a thousandth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{name}": value for name, value in checkpoint.network.state_dict().items()}
     tensors |= {f"emotion.{name}": value.half() for name, value in checkpoint.emotion_head.state_dict().items()}
+    if checkpoint.rater is not None:
+        tensors |= {f"rater.{name}": value.half() for name, value in checkpoint.rater.state_dict().items()}
     tensors |= {f"adapters.{name}": value.half() for name, value in checkpoint.adapters.items()}
     tensors |= {
         "thresholds": checkpoint.thresholds.float(),
@@ -117,6 +121,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         "sha256": sha256,
         "architecture": checkpoint.network.config.to_record(),
         "emotion_head": asdict(checkpoint.emotion_head.config),
+        "rater": None if checkpoint.rater is None else asdict(checkpoint.rater.config),
         "steadying": [[round(float(width), 3) for width in row] for row in checkpoint.steadying],
         **asdict(checkpoint.info),
     }
@@ -145,6 +150,11 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
         network.load_state_dict(_part(tensors, "network."))
         head = EmotionHead(EmotionHeadConfig.from_record(record["emotion_head"]))
         head.load_state_dict(_part(tensors, "emotion."))
+        rater = None
+        if record.get("rater") is not None:
+            rater = EmotionHead(EmotionHeadConfig.from_record(record["rater"]))
+            rater.load_state_dict(_part(tensors, "rater."))
+            rater = rater.to(device).eval()
         adapters = {name: value.float() for name, value in _part(tensors, "adapters.").items()}
         scaling = Scaling(tensors["scaling.mean"].to(device), tensors["scaling.deviation"].to(device))
         info = CheckpointInfo(
@@ -164,7 +174,7 @@ def load_checkpoint(folder: Path | None = None, device: str = "cpu") -> Checkpoi
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"The checkpoint in {folder} does not fit this version of CTEG: {error}") from error
     network, head = network.to(device).eval(), head.to(device).eval()
-    return Checkpoint(info, network, head, thresholds, scaling, sha256, adapters, steadying)
+    return Checkpoint(info, network, head, thresholds, scaling, sha256, adapters, steadying, rater)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

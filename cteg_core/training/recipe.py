@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from cteg_core.evaluation.steadiness import measured_widths
+from cteg_core.evaluation.steadiness import measured_widths, of_each_kind
 from cteg_core.model.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
 from cteg_core.model.config import FRAME_RATES
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
@@ -23,7 +23,7 @@ from cteg_core.training.corpus import CorpusReader
 from cteg_core.training.devices import accelerator_for
 from cteg_core.training.dialogue_lines import read_dialogue
 from cteg_core.training.loop import TrainConfig, TrainData, scaling_of, train
-from cteg_core.training.resume import load_best
+from cteg_core.training.resume import load_best, part
 from cteg_core.training.text_batches import TextExample, TextExamples, examples_of_dialogue, examples_of_text
 from cteg_core.training.text_data import GOEMOTIONS_SPLITS, LabelledLine, read_emobank, read_goemotions
 from cteg_core.training.text_scores import best_thresholds, scores, with_dialogue
@@ -38,20 +38,21 @@ CREDITS: Final = (
     "Motion: synthesised by cteg_core.training."
 )
 
-STEADIED_ON: Final = 320
-"""Held-out performances on which the steadying is measured."""
+STEADIED_ON: Final = 240
+"""Held-out performances of each kind, spoken and silent, on which the steadying is measured."""
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TrainedEmotionHead:
-    """The head, the threshold of each label ``[28]``, what it reaches, as a record, and the encoder's adapters."""
+    """The head, thresholds ``[28]`` of the rater's labels, what is reached as a record, adapters, and the rater."""
 
     head: EmotionHead
     thresholds: torch.Tensor
     scores: dict[str, Any]
     adapters: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    rater: EmotionHead | None = None
 
 
 def read_labelled_text(folder: Path) -> list[LabelledLine]:
@@ -121,7 +122,7 @@ def train_checkpoint(
     )
     if accelerator.is_main_process:
         report("measuring tremor")
-        measured = data.held_out(config.held_out)[:STEADIED_ON]
+        measured = of_each_kind(data, data.held_out(config.held_out), STEADIED_ON)
         widths = measured_widths(network, data, measured.tolist()) if len(measured) else np.zeros((2, 53))
         checkpoint = Checkpoint(
             info,
@@ -131,6 +132,7 @@ def train_checkpoint(
             data.scaling,
             adapters=emotion.adapters,
             steadying=torch.from_numpy(widths).float(),
+            rater=emotion.rater,
         )
         save_checkpoint(checkpoint, out / "checkpoint")
     accelerator.wait_for_everyone()
@@ -161,7 +163,7 @@ def _text_side(
     if source is not None:
         given = load_checkpoint(source)
         scores_of_it = dict(given.info.metrics.get("emotion_head") or {})
-        return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it, given.adapters)
+        return TrainedEmotionHead(given.emotion_head, given.thresholds, scores_of_it, given.adapters, given.rater)
     kept = out / "emotion-head.safetensors"
     trained = kept_head(kept)
     if trained is None:
@@ -195,29 +197,36 @@ def _trained_text_side(
     loaded = encoder()
     loaded.adapt_to(side.adapters)
 
-    def read(examples: Sequence[TextExample]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def read(examples: Sequence[TextExample], head: EmotionHead) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         whole = TextExamples(examples, loaded.tokenizer, loaded.device)
-        return read_examples(loaded, side.head, whole)
+        return read_examples(loaded, head, whole)
 
+    rater = side.head if side.rater is None else side.rater
     splits = {}
     for split in ("dev", "test"):
         chosen = examples_of_text([line for line in comments if line.split == split])
         labelled = [e for e in chosen if e.source == "comments"]
-        odds = 1.0 / (1.0 + np.exp(-read(labelled)[0]))
+        odds = 1.0 / (1.0 + np.exp(-read(labelled, rater)[0]))
         splits[split] = (odds.astype(np.float32), np.array([e.labels for e in labelled], dtype=np.float32))
         rated = [e for e in chosen if e.source == "affect"]
-    affect = (read(rated)[1], np.array([e.affect for e in rated], dtype=np.float32))
+    affect = (read(rated, rater)[1], np.array([e.affect for e in rated], dtype=np.float32))
     reached = scores(splits["dev"], splits["test"], affect)
     if dialogue is not None:
-        reached = with_dialogue(reached, dialogue, lambda lines: read(examples_of_dialogue(lines, clauses=False))[0])
+        reached = with_dialogue(
+            reached, dialogue, lambda lines: read(examples_of_dialogue(lines, clauses=False), side.head)[0]
+        )
     thresholds = torch.from_numpy(best_thresholds(*splits["dev"])).float()
-    return TrainedEmotionHead(side.head.cpu(), thresholds, asdict(reached), side.adapters)
+    return TrainedEmotionHead(
+        side.head.cpu(), thresholds, asdict(reached), side.adapters, None if side.rater is None else side.rater.cpu()
+    )
 
 
 def keep_head(path: Path, trained: TrainedEmotionHead) -> None:
     """Write a trained head with its thresholds and scores; the file appears whole or not at all."""
     tensors = {f"head.{name}": value for name, value in trained.head.state_dict().items()}
     tensors |= {f"adapters.{name}": value for name, value in trained.adapters.items()}
+    if trained.rater is not None:
+        tensors |= {f"rater.{name}": value for name, value in trained.rater.state_dict().items()}
     partial = path.with_name(path.name + ".partial")
     metadata = {"scores": json.dumps(trained.scores), "head": json.dumps(asdict(trained.head.config))}
     save_file(tensors | {"thresholds": trained.thresholds}, partial, metadata=metadata)
@@ -234,9 +243,13 @@ def kept_head(path: Path) -> TrainedEmotionHead | None:
             found, config = json.loads(metadata["scores"]), json.loads(metadata["head"])
         tensors = load_file(path)
         thresholds = tensors.pop("thresholds")
-        adapters = {n.removeprefix("adapters."): tensors.pop(n) for n in sorted(tensors) if n.startswith("adapters.")}
+        adapters, own, raters = (part(tensors, prefix) for prefix in ("adapters.", "head.", "rater."))
         head = EmotionHead(EmotionHeadConfig.from_record(config))
-        head.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
+        head.load_state_dict(own)
+        rater = EmotionHead(head.config) if raters else None
+        if rater is not None:
+            rater.load_state_dict(raters)
+            rater.eval()
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not an emotion head of this version ({error}): delete it.") from error
-    return TrainedEmotionHead(head.eval(), thresholds, dict(found), adapters)
+    return TrainedEmotionHead(head.eval(), thresholds, dict(found), adapters, rater)

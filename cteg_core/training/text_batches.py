@@ -172,7 +172,7 @@ def _tokens(tokenizer: Any, example: TextExample) -> tuple[NDArray[np.int64], ND
 
 def batches_of(examples: TextExamples, stage: TextStage, config: TextTraining, epoch: int) -> list[NDArray[np.int64]]:
     """Return the batches of one epoch of a stage, rows of ``examples``; the same for the same seed."""
-    rng = np.random.default_rng([config.seed, 0x7E87, config.stages.index(stage), epoch])
+    rng = np.random.default_rng([config.seed, 0x7E87, (*config.stages, *config.rater_stages).index(stage), epoch])
     amounts = {
         "comments": stage.comments, "affect": stage.affect, "dialogue": stage.dialogue, "clause": stage.dialogue,
     }  # fmt: skip

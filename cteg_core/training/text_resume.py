@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cteg_core.model.adapters import Adapters
 from cteg_core.model.emotion_head import EmotionHead
 from cteg_core.training.resume import ResumeError, load_optimizer, optimizer_tensors, part, write_state
+from cteg_core.training.text_layers import RememberedLayers
 
 if TYPE_CHECKING:
     from cteg_core.training.text_side import TextTraining
@@ -24,16 +25,17 @@ STATE_NAME: Final = "text-side.safetensors"
 
 @dataclass
 class TextState:
-    """A run between two steps."""
+    """A run between two steps; ``remembered`` is there where the head alone is trained, and the adapters rest."""
 
     adapters: Adapters
     head: EmotionHead
     optimizer: torch.optim.Optimizer
     step: int = 0
+    remembered: RememberedLayers | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """Return what is trained."""
-        return [*self.adapters.parameters(), *self.head.parameters()]
+        return [*(self.adapters.parameters() if self.remembered is None else ()), *self.head.parameters()]
 
 
 def save_state(folder: Path, config: TextTraining, state: TextState, texts: str) -> None:

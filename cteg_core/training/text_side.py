@@ -1,14 +1,16 @@
 """Training of the text side: adapters of the text encoder and the emotion head, on labelled comments and dialogue.
 
 Both are learned together: from comments emotion words and affect, from written dialogue what a situation feels like.
-What is shared is the encoder and the head's features; each has a readout of its own. Stages may mix them otherwise.
+What is shared is the encoder and the head's features; each has a readout of its own. Then the encoder is left as it is,
+and the *rater* goes on from that head's features with comments and rated sentences alone: a head of its own, since what
+a face shows and what raters write go by other rules.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +23,17 @@ from torch.nn import functional as F  # noqa: N812
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS
 from cteg_core.model.adapters import Adapters
 from cteg_core.model.emotion_head import EmotionHead, EmotionHeadConfig
-from cteg_core.model.text_encoder import READ_LAYERS, TextEncoder
+from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.training.text_batches import TextBatch, TextExamples, batches_of
+from cteg_core.training.text_layers import RememberedLayers, layers_of
 from cteg_core.training.text_resume import TextState, load_state, save_state
 
 GROUPS: Final = torch.tensor(
     [[float(BASIC_OF_LABEL[label] == basic) for basic in BASIC_EMOTIONS] for label in EMOTION_LABELS]
 )
 """``[28, 7]``, 1 where a label counts as a basic emotion."""
+RATER_NAME: Final = "rater"
+"""The folder of the rater's resume state, in the run's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class TextTraining:
 
     Attributes:
         stages: one after another, each from where the last one ended.
+        rater_stages: those of the rater, which leave the adapters as they are; none makes no rater.
         rank: of the adapters.
         batch: examples a step.
         affect_weight: on the squared error of valence, arousal and dominance of dialogue.
@@ -66,6 +72,7 @@ class TextTraining:
     """
 
     stages: tuple[TextStage, ...] = (TextStage("together", 4, 0.5, 1.0, 1.0, 6e-4),)
+    rater_stages: tuple[TextStage, ...] = (TextStage("raters", 3, 1.0, 1.0, 0.0, 4e-4),)
     head: EmotionHeadConfig = field(default_factory=lambda: EmotionHeadConfig(rated_readout=True))
     rank: int = 32
     batch: int = 64
@@ -80,10 +87,11 @@ class TextTraining:
 
 @dataclass(frozen=True)
 class TextSide:
-    """What training yields: the encoder's adapters by name, and the head."""
+    """What training yields: the encoder's adapters by name, the head of what faces show, and the rater, if any."""
 
     adapters: dict[str, Tensor]
     head: EmotionHead
+    rater: EmotionHead | None = None
 
 
 def train_text_side(
@@ -94,7 +102,7 @@ def train_text_side(
     report: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
 ) -> TextSide:
-    """Train, or go on training, in ``folder``.
+    """Train adapters and heads, or go on training them, in ``folder``.
 
     Args:
         model: the encoder, a BERT of transformers without adapters; it gets some, and stays frozen otherwise.
@@ -102,7 +110,7 @@ def train_text_side(
         config: how.
         folder: holds the resume state.
         report: takes a line of progress now and then.
-        stop_after: stop at this step of all, as if the process had ended there (tests).
+        stop_after: stop at this step of the stages, as if the process had ended there (tests).
 
     Raises:
         ValueError: nothing to train on, or the folder holds another run.
@@ -110,70 +118,117 @@ def train_text_side(
     torch.manual_seed(config.seed)
     adapters = Adapters(model, config.rank)
     head = EmotionHead(config.head).to(next(model.parameters()).device)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = config.encoder_dropout
+    run = _TextRun(model, examples, config, folder, report, stop_after)
     parameters = [*adapters.parameters(), *head.parameters()]
-    state = TextState(adapters, head, _optimizer(parameters, config))
-    load_state(folder, config, state, examples.digest)
-    done_before = 0
-    for number, stage in enumerate(config.stages):
-        steps = sum(len(batches_of(examples, stage, config, epoch)) for epoch in range(stage.epochs))
-        if steps == 0:
-            raise ValueError(f"The stage {stage.name!r} of the text side has nothing to train on.")
-        if state.step == done_before and number:
-            # Moments of the last stage's mixture would steer the first steps of this one's.
-            state.optimizer = _optimizer(parameters, config)
-        _run_stage(model, state, examples, stage, config, folder, done_before, steps, report, stop_after)
-        done_before += steps
-        if stop_after is not None and state.step >= stop_after:
-            break
+    ended = run.go(config.stages, TextState(adapters, head, _optimizer(parameters, config)))
+    side = TextSide({name: value.clone() for name, value in adapters.state().items()}, without_readout(head).eval())
+    if ended and config.rater_stages:
+        side = replace(side, rater=_trained_rater(run, adapters, head))
     model.eval()
-    return TextSide({name: value.clone() for name, value in adapters.state().items()}, head.eval())
+    return side
 
 
-def _optimizer(parameters: list[nn.Parameter], config: TextTraining) -> torch.optim.AdamW:
+def train_rater(
+    model: nn.Module,
+    side: TextSide,
+    examples: TextExamples,
+    config: TextTraining,
+    folder: Path,
+    report: Callable[[str], None] = lambda line: None,
+) -> EmotionHead:
+    """Train the rater of a text side that has none, or go on training it, in ``folder``; arguments as above."""
+    adapters = Adapters(model, config.rank)
+    adapters.load(side.adapters)
+    return _trained_rater(_TextRun(model, examples, config, folder, report), adapters, side.head)
+
+
+def _trained_rater(run: _TextRun, adapters: Adapters, head: EmotionHead) -> EmotionHead:
+    torch.manual_seed(run.config.seed)
+    rater = as_rater(head)
+    optimizer = _optimizer(list(rater.parameters()), run.config)
+    state = TextState(adapters, rater, optimizer, remembered=RememberedLayers(run.model, adapters))
+    replace(run, folder=run.folder / RATER_NAME).go(run.config.rater_stages, state)
+    return rater.eval()
+
+
+def without_readout(head: EmotionHead) -> EmotionHead:
+    """Return a head like this one without its readout for raters."""
+    plain = EmotionHead(replace(head.config, rated_readout=False)).to(head.mixture.device)
+    plain.load_state_dict({name: value for name, value in head.state_dict().items() if not name.startswith("rated_")})
+    return plain
+
+
+def as_rater(head: EmotionHead) -> EmotionHead:
+    """Return a head like this one whose only readout is that for raters, if it has one."""
+    rater = without_readout(head)
+    if head.config.rated_readout:
+        rater.labels.load_state_dict(head.rated_labels.state_dict())
+        rater.affect.load_state_dict(head.rated_affect.state_dict())
+    return rater
+
+
+def _optimizer(parameters: Sequence[nn.Parameter], config: TextTraining) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay)
 
 
-def _run_stage(
-    model: nn.Module,
-    state: TextState,
-    examples: TextExamples,
-    stage: TextStage,
-    config: TextTraining,
-    folder: Path,
-    first: int,
-    steps: int,
-    report: Callable[[str], None],
-    stop_after: int | None,
-) -> None:
-    step, total = first, 0.0
-    model.train()
-    state.head.train()
-    for epoch in range(stage.epochs):
-        for rows in batches_of(examples, stage, config, epoch):
-            if step < state.step:
+@dataclass(frozen=True)
+class _TextRun:
+    """What all stages of a run share."""
+
+    model: nn.Module
+    examples: TextExamples
+    config: TextTraining
+    folder: Path
+    report: Callable[[str], None]
+    stop_after: int | None = None
+
+    def go(self, stages: Sequence[TextStage], state: TextState) -> bool:
+        """Go through stages from where their folder's state stands; return whether the last one ended."""
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = self.config.encoder_dropout
+        load_state(self.folder, self.config, state, self.examples.digest)
+        done_before = 0
+        for number, stage in enumerate(stages):
+            steps = sum(len(batches_of(self.examples, stage, self.config, epoch)) for epoch in range(stage.epochs))
+            if steps == 0:
+                raise ValueError(f"The stage {stage.name!r} of the text side has nothing to train on.")
+            if state.step == done_before and number:
+                # Moments of the last stage's mixture would steer the first steps of this one's.
+                state.optimizer = _optimizer(state.parameters(), self.config)
+            self._stage(state, stage, done_before, steps)
+            done_before += steps
+            if self.stop_after is not None and state.step >= self.stop_after:
+                return False
+        return True
+
+    def _stage(self, state: TextState, stage: TextStage, first: int, steps: int) -> None:
+        config, step, total = self.config, first, 0.0
+        self.model.train(state.remembered is None)
+        state.head.train()
+        for epoch in range(stage.epochs):
+            for rows in batches_of(self.examples, stage, config, epoch):
+                if step < state.step:
+                    step += 1
+                    continue
+                if self.stop_after is not None and step >= self.stop_after:
+                    return
+                torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1, np.uint64)[0]))
+                for group in state.optimizer.param_groups:
+                    group["lr"] = one_cycle((step - first) / steps, stage.rate)
+                loss = text_loss(self.model, state, self.examples.batch(rows, config.longest), config)
+                state.optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(state.parameters(), 1.0)
+                state.optimizer.step()
+                total += float(loss.detach())
                 step += 1
-                continue
-            if stop_after is not None and step >= stop_after:
-                return
-            torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1, np.uint64)[0]))
-            for group in state.optimizer.param_groups:
-                group["lr"] = one_cycle((step - first) / steps, stage.rate)
-            loss = text_loss(model, state, examples.batch(rows, config.longest), config)
-            state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(state.parameters(), 1.0)
-            state.optimizer.step()
-            total += float(loss.detach())
-            step += 1
-            state.step = step
-            if step % 50 == 0:
-                report(f"text side, {stage.name}: step {step - first}/{steps}, loss {total / 50:.3f}")
-                total = 0.0
-            if step % config.save_every == 0 or step == first + steps:
-                save_state(folder, config, state, examples.digest)
+                state.step = step
+                if step % 50 == 0:
+                    self.report(f"text side, {stage.name}: step {step - first}/{steps}, loss {total / 50:.3f}")
+                    total = 0.0
+                if step % config.save_every == 0 or step == first + steps:
+                    save_state(self.folder, config, state, self.examples.digest)
 
 
 def one_cycle(share: float, highest: float) -> float:
@@ -189,7 +244,7 @@ def text_loss(model: nn.Module, state: TextState, batch: TextBatch, config: Text
     Every label has its cross-entropy; where a source gives shares (dialogue), so has the distribution over the basic
     emotions, which is what decides the face.
     """
-    logits, affect = read_batch(model, state.adapters, state.head, batch)
+    logits, affect = read_batch(model, state, batch)
     labelled, rated = ~batch.labels[:, 0].isnan(), ~batch.affect[:, 0].isnan()
     loss: Tensor = logits.new_zeros(())
     if labelled.any():
@@ -208,20 +263,15 @@ def text_loss(model: nn.Module, state: TextState, batch: TextBatch, config: Text
     return loss
 
 
-def read_batch(model: nn.Module, adapters: Adapters, head: EmotionHead, batch: TextBatch) -> tuple[Tensor, Tensor]:
+def read_batch(model: nn.Module, state: TextState, batch: TextBatch) -> tuple[Tensor, Tensor]:
     """Return logits ``[B, 28]`` and affect ``[B, 3]``: of dialogue what a face shows, of the rest what raters say."""
-    with adapters.applied():
-        layers = layers_of(model, batch)
-    logits, affect = head(layers, batch.mask, batch.pooled, ~batch.shared)
+    if state.remembered is None:
+        with state.adapters.applied():
+            layers = layers_of(model, batch)
+    else:
+        layers = state.remembered.of(batch)
+    logits, affect = state.head(layers, batch.mask, batch.pooled, ~batch.shared)
     return logits, affect
-
-
-def layers_of(model: nn.Module, batch: TextBatch) -> Tensor:
-    """Return the states that the head reads, ``[B, R, S, d_text]``."""
-    hidden = model(
-        input_ids=batch.ids, attention_mask=batch.mask.long(), token_type_ids=batch.kinds, output_hidden_states=True
-    ).hidden_states
-    return torch.stack([hidden[index] for index in READ_LAYERS], 1)
 
 
 @torch.inference_mode()

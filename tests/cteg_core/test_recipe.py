@@ -23,7 +23,12 @@ from tests.fakes.tiny_training import TINY, write_corpus
 
 CONFIG = replace(TINY, model=replace(TINY.model, d_text=WIDTH), steps=4, evaluate_every=2, save_every=2)
 TEXT_CONFIG = TextTraining(
-    stages=(TextStage("comments", 1, 1.0, 1.0, 1.0, 1e-2),), head=HEAD, rank=2, batch=8, save_every=4
+    stages=(TextStage("comments", 1, 1.0, 1.0, 1.0, 1e-2),),
+    rater_stages=(TextStage("raters", 1, 1.0, 1.0, 0.0, 1e-2),),
+    head=HEAD,
+    rank=2,
+    batch=8,
+    save_every=4,
 )
 
 
@@ -100,6 +105,9 @@ def test_the_text_side_is_kept_for_the_next_call(folder: Path, checkpoint: Check
     kept = kept_head(folder / "run" / "emotion-head.safetensors")
     assert kept is not None
     assert kept.head.config == HEAD
+    assert kept.rater is not None
+    assert checkpoint.rater is not None
+    assert torch.equal(kept.rater.lift.weight.half().float(), checkpoint.rater.lift.weight)
     assert kept.scores["macro_f1"] == checkpoint.info.metrics["emotion_head"]["macro_f1"]
     for name, value in kept.adapters.items():
         assert torch.equal(value.half().float(), checkpoint.adapters[name])

@@ -157,6 +157,7 @@ def checkpoint() -> Checkpoint:
         torch.full((28,), 0.5),
         Scaling(torch.zeros(53), torch.ones(53)),
         adapters=random_adapters(),
+        rater=tiny_head(seed=9),
         steadying=torch.stack((torch.arange(53) / 20, torch.arange(53) / 40)).round(decimals=3),
     )
 
@@ -171,6 +172,10 @@ def test_adapters_and_widths_survive_a_folder(checkpoint: Checkpoint, tmp_path: 
         assert torch.equal(loaded.adapters[name], value.half().float())
     for name, value in checkpoint.emotion_head.state_dict().items():
         assert torch.equal(loaded.emotion_head.state_dict()[name], value.half().float())
+    assert loaded.rater is not None
+    assert checkpoint.rater is not None
+    for name, value in checkpoint.rater.state_dict().items():
+        assert torch.equal(loaded.rater.state_dict()[name], value.half().float())
     # What is in half precision already is not changed again.
     sha256 = save_checkpoint(loaded, tmp_path / "again")
     assert sha256 == loaded.sha256

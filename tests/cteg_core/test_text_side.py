@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from cteg_core.emotion import BASIC_EMOTIONS, BASIC_OF_LABEL, EMOTION_LABELS
 from cteg_core.model.adapters import Adapters
+from cteg_core.model.emotion_head import EmotionHead
 from cteg_core.model.emotion_reading import EmotionReader
 from cteg_core.training import text_side
 from cteg_core.training.dialogue_lines import WrittenLine
@@ -35,10 +37,13 @@ from cteg_core.training.text_side import (
     TextSide,
     TextStage,
     TextTraining,
+    as_rater,
     one_cycle,
     read_examples,
     text_loss,
+    train_rater,
     train_text_side,
+    without_readout,
 )
 from tests.fakes.tiny_bert import HEAD, random_adapters, tiny_encoder, tiny_head, tiny_model, tiny_tokenizer
 
@@ -46,6 +51,7 @@ EYE = np.eye(28)
 JOY, ANGER, LOVE, NEUTRAL = (EMOTION_LABELS.index(label) for label in ("joy", "anger", "love", "neutral"))
 CONFIG = TextTraining(
     stages=(TextStage("comments", 2, 1.0, 1.0, 0.0, 1e-2), TextStage("dialogue", 1, 0.5, 1.0, 1.0, 1e-2)),
+    rater_stages=(),
     head=HEAD,
     rank=2,
     batch=4,
@@ -270,6 +276,56 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bytes(whole: tuple[Pat
         run(tmp_path, stop_after=stop)
     run(tmp_path)
     assert (tmp_path / STATE_NAME).read_bytes() == (whole[0] / STATE_NAME).read_bytes()
+
+
+RATERS = TextStage("raters", 2, 1.0, 1.0, 0.0, 1e-2)
+RATED = replace(CONFIG, rater_stages=(RATERS,), head=replace(HEAD, rated_readout=True))
+
+
+def test_the_rater_is_a_head_of_its_own_and_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
+    without, side = run(tmp_path / "a", config=replace(RATED, rater_stages=())), run(tmp_path / "b", config=RATED)
+    assert without.rater is None
+    assert all(torch.equal(side.adapters[name], value) for name, value in without.adapters.items())
+    assert side.head.config == HEAD  # the readout for raters has done its work
+    assert all(torch.equal(side.head.state_dict()[name], value) for name, value in without.head.state_dict().items())
+    assert side.rater is not None
+    assert not side.rater.training
+    assert not torch.equal(side.rater.lift.weight, side.head.lift.weight)
+
+
+def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, loss, steps = replace(RATED, save_every=2), text_side.text_loss, iter(range(3))
+    side = run(tmp_path / "whole", config=config)
+
+    def killed(*arguments: Any) -> torch.Tensor:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    monkeypatch.setattr(text_side, "text_loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path)
+    monkeypatch.setattr(text_side, "text_loss", loss)
+    again = train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path)
+    straight = train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path / "straight")
+    for name, value in straight.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+def run_head(side: TextSide) -> TextSide:
+    """Return a text side as it is before it has a rater."""
+    return replace(side, rater=None)
+
+
+def test_a_rater_begins_as_the_readout_for_raters() -> None:
+    torch.manual_seed(3)
+    head = EmotionHead(replace(HEAD, rated_readout=True)).eval()
+    layers, mask = torch.randn(2, 3, 4, HEAD.d_text), torch.ones(2, 4, dtype=torch.bool)
+    rated = head(layers, mask, None, torch.ones(2, dtype=torch.bool))
+    for asked, begun in zip(rated, as_rater(head).eval()(layers, mask), strict=True):
+        assert torch.equal(asked, begun)
+    for shown, plain in zip(head(layers, mask), without_readout(head).eval()(layers, mask), strict=True):
+        assert torch.equal(shown, plain)
 
 
 def test_a_finished_run_is_not_trained_again(whole: tuple[Path, TextSide], tmp_path: Path) -> None:
