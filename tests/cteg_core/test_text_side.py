@@ -279,11 +279,12 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bytes(whole: tuple[Pat
 
 
 RATERS = TextStage("raters", 2, 1.0, 1.0, 0.0, 1e-2)
-RATED = replace(CONFIG, rater_stages=(RATERS,), head=replace(HEAD, rated_readout=True))
+WITH_RATER = replace(CONFIG, rater_stages=(RATERS,), head=replace(HEAD, rated_readout=True))
 
 
 def test_the_rater_is_a_head_of_its_own_and_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
-    without, side = run(tmp_path / "a", config=replace(RATED, rater_stages=())), run(tmp_path / "b", config=RATED)
+    without = run(tmp_path / "a", config=replace(WITH_RATER, rater_stages=()))
+    side = run(tmp_path / "b", config=WITH_RATER)
     assert without.rater is None
     assert all(torch.equal(side.adapters[name], value) for name, value in without.adapters.items())
     assert side.head.config == HEAD  # the readout for raters has done its work
@@ -294,7 +295,7 @@ def test_the_rater_is_a_head_of_its_own_and_leaves_the_rest_as_it_is(tmp_path: P
 
 
 def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, loss, steps = replace(RATED, save_every=2), text_side.text_loss, iter(range(3))
+    config, loss, steps = replace(WITH_RATER, save_every=2), text_side.text_loss, iter(range(3))
     side = run(tmp_path / "whole", config=config)
 
     def killed(*arguments: Any) -> torch.Tensor:
@@ -481,7 +482,7 @@ def test_adapters_of_training_fit_the_encoder_that_reads(whole: tuple[Path, Text
     adapters.load(side.adapters)
     batch = tokenised().batch([0, 8, 10], 160)
     with torch.inference_mode():
-        read = text_side.read_batch(model, adapters, side.head, batch)
+        read = text_side.read_batch(model, TextState(adapters, side.head, None), batch)  # type: ignore[arg-type]
         with encoder.adapted():
             same = side.head(text_side.layers_of(encoder.model, batch), batch.mask, batch.pooled)
     assert torch.equal(read[0], same[0])

@@ -87,7 +87,7 @@ def test_a_trained_emotion_head_is_kept_with_its_thresholds_and_scores(tmp_path:
     shipped = load_checkpoint()
     adapters = random_adapters()
     trained = recipe.TrainedEmotionHead(shipped.emotion_head, shipped.thresholds, {"macro_f1": 0.5}, adapters)
-    trained = replace(trained, rater=shipped.emotion_head)
+    trained = replace(trained, rater=shipped.rater)
     path = tmp_path / "emotion-head.safetensors"
     recipe.keep_head(path, trained)
     kept = recipe.kept_head(path)
@@ -97,7 +97,8 @@ def test_a_trained_emotion_head_is_kept_with_its_thresholds_and_scores(tmp_path:
     for name, value in kept.head.state_dict().items():
         assert torch.equal(value, shipped.emotion_head.state_dict()[name])
     assert kept.rater is not None
-    assert torch.equal(kept.rater.lift.weight, shipped.emotion_head.lift.weight)
+    assert shipped.rater is not None
+    assert torch.equal(kept.rater.lift.weight, shipped.rater.lift.weight)
     assert set(kept.adapters) == set(adapters)
     for name, value in kept.adapters.items():
         assert torch.equal(value, adapters[name])
