@@ -128,20 +128,6 @@ def train_text_side(
     return side
 
 
-def train_rater(
-    model: nn.Module,
-    side: TextSide,
-    examples: TextExamples,
-    config: TextTraining,
-    folder: Path,
-    report: Callable[[str], None] = lambda line: None,
-) -> EmotionHead:
-    """Train the rater of a text side that has none, or go on training it, in ``folder``; arguments as above."""
-    adapters = Adapters(model, config.rank)
-    adapters.load(side.adapters)
-    return _trained_rater(_TextRun(model, examples, config, folder, report), adapters, side.head)
-
-
 def _trained_rater(run: _TextRun, adapters: Adapters, head: EmotionHead) -> EmotionHead:
     torch.manual_seed(run.config.seed)
     rater = as_rater(head)
@@ -280,7 +266,7 @@ def read_examples(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return logits ``[N, 28]`` and affect ``[N, 3]`` of examples.
 
-    Dialogue is read as the product reads lines; comments and rated sentences by the readout of their raters.
+    A head with a readout for raters reads comments and rated sentences by that; any other reads all alike.
     """
     encoder.model.eval()
     head.eval()

@@ -31,9 +31,11 @@ from cteg_core.training.text_batches import (
     examples_of_text,
 )
 from cteg_core.training.text_data import LabelledLine
+from cteg_core.training.text_layers import RememberedLayers, layers_of
 from cteg_core.training.text_resume import STATE_NAME, TextState
 from cteg_core.training.text_side import (
     GROUPS,
+    RATER_NAME,
     TextSide,
     TextStage,
     TextTraining,
@@ -41,7 +43,6 @@ from cteg_core.training.text_side import (
     one_cycle,
     read_examples,
     text_loss,
-    train_rater,
     train_text_side,
     without_readout,
 )
@@ -295,8 +296,9 @@ def test_the_rater_is_a_head_of_its_own_and_leaves_the_rest_as_it_is(tmp_path: P
 
 
 def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, loss, steps = replace(WITH_RATER, save_every=2), text_side.text_loss, iter(range(3))
-    side = run(tmp_path / "whole", config=config)
+    config, loss = replace(WITH_RATER, save_every=2), text_side.text_loss
+    whole = run(tmp_path / "whole", config=config)
+    steps = iter(range(sum(steps_of(CONFIG)) + 3))
 
     def killed(*arguments: Any) -> torch.Tensor:
         if next(steps, None) is None:
@@ -305,17 +307,27 @@ def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(text_side, "text_loss", killed)
     with pytest.raises(KeyboardInterrupt):
-        train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path)
+        run(tmp_path / "part", config=config)
+    assert (tmp_path / "part" / RATER_NAME / STATE_NAME).is_file()
     monkeypatch.setattr(text_side, "text_loss", loss)
-    again = train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path)
-    straight = train_rater(tiny_model(), run_head(side), tokenised(), config, tmp_path / "straight")
-    for name, value in straight.state_dict().items():
-        assert torch.equal(again.state_dict()[name], value), name
+    again = run(tmp_path / "part", config=config)
+    assert again.rater is not None
+    assert whole.rater is not None
+    for name, value in whole.rater.state_dict().items():
+        assert torch.equal(again.rater.state_dict()[name], value), name
 
 
-def run_head(side: TextSide) -> TextSide:
-    """Return a text side as it is before it has a rater."""
-    return replace(side, rater=None)
+def test_what_is_remembered_is_what_the_adapted_encoder_says() -> None:
+    model, examples = tiny_model(), tokenised()
+    adapters = Adapters(model, 2)
+    adapters.load(random_adapters())
+    remembered = RememberedLayers(model, adapters)
+    for rows in ([0, 8, 10], [8, 1], [0, 8, 10]):
+        batch = examples.batch(rows, 160)
+        with torch.no_grad(), adapters.applied():
+            wanted = layers_of(model, batch)
+        mask = batch.mask[:, None, :, None]
+        torch.testing.assert_close(remembered.of(batch), wanted * mask, atol=2e-3, rtol=2e-3)
 
 
 def test_a_rater_begins_as_the_readout_for_raters() -> None:
