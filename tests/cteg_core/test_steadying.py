@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cteg_core.evaluation.steadiness import STILL, WIDTHS, measured_widths, steadying_widths
+from cteg_core.evaluation.steadiness import STILL, WIDTHS, measured_widths, of_each_kind, steadying_widths
 from cteg_core.model.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -134,6 +135,15 @@ def test_widths_are_measured_on_decoded_performances(tmp_path: Path) -> None:
     assert first.shape == (2, 53)
     assert set(first.ravel().tolist()) <= set(WIDTHS)
     np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, [1, 4]), (2, [1, 3, 4, 0]), (5, [1, 3, 2, 4, 0]), (0, [])])
+def test_as_many_silent_performances_are_measured_as_spoken_ones_where_there_are(count: int, chosen: list[int]) -> None:
+    spoken = (False, True, True, True, False)
+    corpus = [SimpleNamespace(speech=np.full((3, 8), float(says))) for says in spoken]
+    data = SimpleNamespace(corpus=corpus)
+    found = of_each_kind(data, np.array([1, 3, 4, 0, 2]), count)  # type: ignore[arg-type]
+    assert found.tolist() == chosen
 
 
 def test_widths_are_measured_at_the_rate_that_they_are_meant_for(tmp_path: Path) -> None:
