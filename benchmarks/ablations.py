@@ -31,7 +31,7 @@ from cteg_core.training.text_states import TextStateCache
 PAIRS: Final = 10_000
 LINES_EACH: Final = 15
 """Of each of the seven basic emotions."""
-BASE: Final = TrainConfig(steps=300, batch=12, longest=140, warmup=40, bfloat16=True, save_every=60, held_out=0.0)
+BASE: Final = TrainConfig(steps=300, batch=12, longest=140, warmup=40, save_every=60, held_out=0.0)
 """Performances of up to 140 frames, about half of the pairs: attention costs the square of a length."""
 
 _OFFICIAL_IN_OUR_SIZE: Final = replace(

@@ -41,6 +41,7 @@ TEXTS: Final = (
 )
 """Each of ten or eleven words, so that four seconds suit them."""
 
+
 @dataclass(frozen=True)
 class Call:
     """How long a call took, in seconds; on a busy machine it computes for less than it lasts."""

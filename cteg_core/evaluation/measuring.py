@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cteg_core.evaluation.held_out import HeldOut
 from cteg_core.evaluation.running import TakePlan, perform_batch, predict_frames, true_frames
-from cteg_core.gaze import add_gaze
+from cteg_core.lips import seal_lips
 from cteg_core.metrics.baselines import (
     fitted_to,
     last_frame,
@@ -31,6 +31,7 @@ from cteg_core.model.checkpoint import Checkpoint, Scaling
 from cteg_core.model.steadying import steadied
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.training.batches import NO_DROPOUT, Batch, make_batch
+from cteg_core.visemes import SPEECH_WIDTH
 from flame_rig.spaces import CTEG_HEAD_1
 
 BATCH: Final = 16
@@ -115,9 +116,9 @@ def measure(
     made: dict[str, list[list[Array]]] = {NETWORK: []}
     unconditional: list[Array] = []
     for place, (chosen, batch) in enumerate(batches, start=1):
-        made[NETWORK] += _finished(perform_batch(network, batch, chosen, plan), checkpoint, chosen, seed)
+        made[NETWORK] += _finished(perform_batch(network, batch, chosen, plan), batch, checkpoint)
         alone = perform_batch(network, batch, chosen, TakePlan(1, seed + 1, without_text=True))
-        unconditional += [take for k in _finished(alone, checkpoint, chosen, seed + 1) for take in k]
+        unconditional += [take for k in _finished(alone, batch, checkpoint) for take in k]
         report(f"performed {min(place * BATCH, len(numbers))}/{len(numbers)} lines")
     made |= _baseline_performances(checkpoint, encoder, held_out, numbers, truth, takes, seed)
     regions = head_regions()
@@ -238,22 +239,24 @@ def _scaled(frames: NDArray[np.float32], checkpoint: Checkpoint) -> Array:
     return np.asarray((frames - mean) / deviation)
 
 
-def _finished(
-    takes: Sequence[Sequence[NDArray[np.float32]]], checkpoint: Checkpoint, numbers: Sequence[int], seed: int
-) -> list[list[Array]]:
-    """Finish decoded frames as the generator does: steadied, within the space's range, the eyes shifting."""
-    widths = checkpoint.steadying[0].cpu().numpy()
+def _finished(takes: Sequence[Sequence[NDArray[np.float32]]], batch: Batch, made_by: Checkpoint) -> list[list[Array]]:
+    """Finish decoded frames as the generator does: steadied, within the space's range, lips sealed.
+
+    Blinks and shifts of the eyes, which come by chance and are not learned, are in none of what is compared.
+    """
+    widths = made_by.steadying[0].cpu().numpy()
     steady = [[steadied(frames, widths).astype(np.float64) for frames in k] for k in takes]
-    if checkpoint.info.space != CTEG_HEAD_1.id:
+    if made_by.info.space != CTEG_HEAD_1.id:
         return steady
-    deviation, mean = _scaling(checkpoint)
+    deviation, mean = _scaling(made_by)
+    silence = np.zeros((0, SPEECH_WIDTH), np.float32)
+    plan = (
+        batch.conditions.plan[:, 1:].cpu().numpy() if batch.conditions and made_by.network.config.plan_width else None
+    )
 
-    def finish(frames: Array, number: int, take: int) -> Array:
+    def finish(frames: Array, row: int) -> Array:
+        said = silence if plan is None else plan[row]  # [T, SPEECH_WIDTH]
         lawful = np.clip(frames * deviation + mean, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper)
-        own = int(np.random.SeedSequence([abs(seed), number, take]).generate_state(1, np.uint64)[0])
-        return np.asarray((add_gaze(lawful, checkpoint.info.fps, own) - mean) / deviation)
+        return np.asarray((seal_lips(lawful, said) - mean) / deviation)
 
-    return [
-        [finish(frames, number, take) for take, frames in enumerate(k)]
-        for k, number in zip(steady, numbers, strict=True)
-    ]
+    return [[finish(frames, row) for frames in k] for row, k in enumerate(steady)]

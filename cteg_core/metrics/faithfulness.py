@@ -1,7 +1,7 @@
 """Does the face show what it should: emotion read back from the posed mesh, against controls that must fail.
 
 The reader (``emotion_reader``) works on vertices and shares no table with the synthesiser. Figures are balanced over
-the Ekman six and neutral; chance is 1/7. Speech and blinks are off: they would move what is read.
+the Ekman six and neutral; chance is 1/7. Speech, blinks and shifts of the eyes are off: they would move what is read.
 """
 
 from __future__ import annotations
@@ -119,13 +119,15 @@ def perform_lines(
     seed: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[ExpressionClip]:
-    """Perform each line once, with the given emotion or (None) the one read from its text."""
+    """Perform each line once, without layers, with the given emotion or (None) the one read from its text."""
     clips: list[ExpressionClip] = []
     for start in range(0, len(lines), BATCH):
         requests = [
             TakeRequest(
                 DialogueLine(
-                    line.text, seed=seed + start + i, controls=Controls(emotion=emotion, speech=False, blinks=False)
+                    line.text,
+                    seed=seed + start + i,
+                    controls=Controls(emotion=emotion, speech=False, blinks=False, gaze=False),
                 ),
                 0,
                 seed + start + i,

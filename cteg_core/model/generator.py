@@ -20,6 +20,7 @@ from cteg_core.emotion import EmotionRead
 from cteg_core.gaze import add_gaze
 from cteg_core.layers import add_blinks
 from cteg_core.likeness import shares_of
+from cteg_core.lips import seal_lips
 from cteg_core.model.checkpoint import Checkpoint, device_for, load_checkpoint
 from cteg_core.model.conditions import REFERENCE_FPS, Conditions, masked_text
 from cteg_core.model.config import FRAME_RATES
@@ -38,6 +39,7 @@ from cteg_core.model.parts import (
 from cteg_core.model.steadying import steadied
 from cteg_core.model.text_encoder import TextEncoder
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
+from cteg_core.visemes import SPEECH_WIDTH
 from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT
 
 CHUNK_FRAMES: Final = 32
@@ -61,6 +63,17 @@ class _Take:
     @property
     def length(self) -> int:
         return sum(len(frames) for frames in self.frames)
+
+    @property
+    def speech(self) -> NDArray[np.float32]:
+        """The plan's features of every frame, ``[T, SPEECH_WIDTH]``: silence where a part outlasted its plan."""
+        features = np.zeros((self.length, SPEECH_WIDTH), np.float32)
+        first = 0
+        for frames, part in zip(self.frames, self.parts, strict=True):
+            planned = part.plan.features[: len(frames)]
+            features[first : first + len(planned)] = planned
+            first += len(frames)
+        return features
 
 
 class Generator:
@@ -259,7 +272,10 @@ class Generator:
         if controls.intensity > LEARNED_INTENSITY:
             frames[:, :EXPRESSION_COUNT] *= controls.intensity / LEARNED_INTENSITY
         widths = self._checkpoint.steadying[0 if controls.speech else 1].numpy() * (self._fps / info.fps)
-        frames = eased(_within_space(steadied(frames, widths)), self._fps)
+        frames = _within_space(steadied(frames, widths))
+        if self._checkpoint.network.config.plan_width:
+            frames = seal_lips(frames, take.speech)
+        frames = eased(frames, self._fps)
         words = tuple(take.words)
         if controls.gaze:
             frames = add_gaze(frames, self._fps, request.seed)

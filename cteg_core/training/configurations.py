@@ -55,7 +55,7 @@ _OFFICIAL: Final = TrainConfig(
 _SMALL: Final = {"d_model": 32, "d_inner": 64, "heads": 4, "d_head": 8}
 
 CONFIGURATIONS: Final[Mapping[str, Configuration]] = {
-    "default": Configuration("what the shipped checkpoint is trained with", "corpus", TrainConfig(steps=1300)),
+    "default": Configuration("what the shipped checkpoint is trained with", "corpus", TrainConfig(steps=2000)),
     "tiny": Configuration(
         "a network of seconds, to try the command on a small corpus",
         "corpus",

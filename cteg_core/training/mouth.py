@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cteg_core.lips import lip_closure
 from cteg_core.visemes import SPEECH_CHANNELS
 from flame_rig.arkit import ARKIT_SHAPES
-from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT, JAW_OPEN_RADIANS, frames_from_arkit
+from flame_rig.spaces import CTEG_HEAD_1, EXPRESSION_COUNT, frames_from_arkit
 
 JAW_PITCH: Final = EXPRESSION_COUNT
 _PRESS, _BITE, _ROUND, _VOICED = (SPEECH_CHANNELS.index(name) for name in ("press", "bite", "round", "voiced"))
@@ -90,7 +91,7 @@ def speak(acting: NDArray[np.float64], features: NDArray[np.floating], articulat
     lips_up = frames[:, _OPENER_COLUMNS] * (1.0 - (1.0 - _CLOSED_KEEPS) * track[:, _PRESS, None])
     lips_up[:, _OPENER_COLUMNS == JAW_PITCH] = frames[:, [JAW_PITCH]] * (1.0 - (1.0 - _CLOSED_KEEPS) * closed[:, None])
     frames[:, _OPENER_COLUMNS] = lips_up
-    frames[:, _CLOSE] = np.maximum(frames[:, _CLOSE], track[:, _PRESS] * frames[:, JAW_PITCH] / JAW_OPEN_RADIANS)
+    frames[:, _CLOSE] = np.maximum(frames[:, _CLOSE], lip_closure(track[:, _PRESS], frames[:, JAW_PITCH]))
     return frames
 
 

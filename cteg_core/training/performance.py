@@ -1,7 +1,8 @@
 """The performance synthesiser: an emotion and a speech plan become frames, differently for every seed.
 
 What is known about faces, put together: action units of the emotion (flame_rig.facs), onset, apex and offset (timing),
-a performer's habits (style), eyes (gaze), words (mouth). Blinks are a layer added after decoding (cteg_core.layers).
+a performer's habits (style), words (mouth). What no text tells is not here, because a network could learn no more of it
+than its mean: blinks (cteg_core.layers) and shifts of the eyes (cteg_core.gaze) are layers added after decoding.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from cteg_core.curves import Array, minimum_jerk
 from cteg_core.emotion import EMOTION_LABELS
-from cteg_core.gaze import FULL_LOOK_DEGREES, gaze_path, look_weights
 from cteg_core.speech import SPEECH_CHANNELS, SpeechPlan
 from cteg_core.training.emotion_units import Acting, EmotionTarget, choose_acting
 from cteg_core.training.mouth import speak
@@ -31,7 +31,7 @@ from cteg_core.training.timing import (
     turning_envelopes,
 )
 from flame_rig.facs import UNIT_SHAPE_MATRIX, UNITS
-from flame_rig.spaces import CTEG_HEAD_1, FRAME_WIDTH, JAW_SIDE_RADIANS, frames_from_arkit
+from flame_rig.spaces import CTEG_HEAD_1, FRAME_WIDTH, frames_from_arkit
 
 __all__ = ["EmotionTarget", "synthesise"]
 
@@ -52,11 +52,11 @@ _LIVELY_UNITS: Final = tuple(UNITS.index(unit) for unit in ("1", "2", "4", "7", 
 _LIVELY: Final = 0.035
 _TREMOR: Final = 0.05
 _ACCENT: Final = SPEECH_CHANNELS.index("accent")
-_LOOKS: Final = tuple(UNITS.index(unit) for unit in ("61", "62", "63", "64"))
+_LOOKS: Final = tuple((UNITS.index(one), UNITS.index(other)) for one, other in (("61", "62"), ("63", "64")))
+"""Eyes to the subject's left and right, up and down."""
 _BROW_UP: Final = (UNITS.index("1"), UNITS.index("2"))
 _BROW_DOWN: Final = UNITS.index("4")
 _FRAME_MATRIX: Final = frames_from_arkit(UNIT_SHAPE_MATRIX.reshape(-1, UNIT_SHAPE_MATRIX.shape[-1])).astype(np.float64)
-_JAW_YAW: Final = FRAME_WIDTH - 2
 
 
 def synthesise(
@@ -79,9 +79,9 @@ def synthesise(
         settle: whether the face is back at rest in the last frame; otherwise it holds what it shows.
 
     Returns:
-        ``float32 [T, 53]`` in space ``cteg-head-1``, without blinks. Without a start pose the first frame is 0, with
-        ``settle`` the last is 0. All draws are independent of the intensity, so a stronger target with the same
-        generator state shows the same performance, larger.
+        ``float32 [T, 53]`` in space ``cteg-head-1``, without blinks and shifts of the eyes. Without a start pose the
+        first frame is 0, with ``settle`` the last is 0. All draws are independent of the intensity, so a stronger
+        target with the same generator state shows the same performance, larger.
 
     Raises:
         ValueError: a start pose of another shape.
@@ -107,9 +107,8 @@ def synthesise(
     _add_liveliness(units, times, calm * style.restlessness, rng)
     _add_brow_beats(units, plan, times, style, 0.55 + 0.35 * min(emotion.intensity, 1.3), rng)
     units = _saturate(units)
-    _add_gaze(units, times, style.restlessness, rng, returns=settle)
+    _turn_eyes_together(units)
     frames = units.reshape(plan.length, -1) @ _FRAME_MATRIX
-    frames[:, _JAW_YAW] += 0.06 * JAW_SIDE_RADIANS * calm * drifts(times, 1, rng)[:, 0]
     articulation = style.articulation * (1.0 + 0.18 * emotion.arousal) * (0.92 + 0.1 * min(emotion.intensity, 1.5))
     frames = speak(frames, plan.features, articulation)
     frames *= rest_window(plan.length, plan.fps, _EDGE_SECONDS, start=not chained, end=settle)[:, None]
@@ -219,11 +218,8 @@ def _saturate(units: Array) -> Array:
     return np.asarray(units / (1.0 + (units / 1.05) ** 6) ** (1.0 / 6.0))
 
 
-def _add_gaze(units: Array, times: Array, restlessness: float, rng: np.random.Generator, *, returns: bool) -> None:
-    """Turn the eyes to where the expression and the conversation take them together."""
-    path = gaze_path(times, restlessness, rng, returns=returns)
-    left, right, up, down = (units[:, :, column].mean(axis=1) for column in _LOOKS)
-    path[:, 0] += FULL_LOOK_DEGREES * (left - right)
-    path[:, 1] += FULL_LOOK_DEGREES * (up - down)
-    for column, weight in zip(_LOOKS, look_weights(path), strict=True):
-        units[:, :, column] = weight[:, None]
+def _turn_eyes_together(units: Array) -> None:
+    """Let both eyes look where the expression takes them: neither two ways at once nor each its own."""
+    for one, other in _LOOKS:
+        aim = (units[:, :, one] - units[:, :, other]).mean(axis=1, keepdims=True)  # [T, 1]
+        units[:, :, one], units[:, :, other] = np.maximum(aim, 0.0), np.maximum(-aim, 0.0)

@@ -32,7 +32,7 @@ class PersonStyle:
         resting: ``[2, U]`` small strengths that the face holds while awake.
         articulation: factor on mouth movement.
         brow_beats: how likely an accent is marked by the brows, 0 to 1.
-        restlessness: factor on micro-movement and gaze shifts.
+        restlessness: factor on micro-movement.
     """
 
     expressiveness: float

@@ -357,5 +357,3 @@ def test_an_interrupt_of_the_terminal_leaves_the_sidecar_alone(client: SidecarCl
     assert performed(client, "first").state is JobState.DONE
     assert client.pid is not None
     assert os.getpgid(client.pid) != os.getpgid(0)
-
-

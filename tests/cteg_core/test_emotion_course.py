@@ -213,9 +213,7 @@ def test_an_emotion_that_is_asked_for_lasts_all_line_and_nothing_is_read(
     assert reading.given == []
 
 
-def test_only_the_first_part_of_a_line_has_the_lines_context(
-    reading: Reading, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_first_part_of_a_line_has_the_lines_context(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     take(DialogueLine(" ".join(["word"] * (2 * MAX_PART_WORDS)), controls=Controls(context="Night.")), checkpoint())
     (texts, before), = reading.given  # fmt: skip
     assert len(texts) == 2

@@ -30,7 +30,9 @@ from cteg_core.model.network import CtegNetwork
 from cteg_core.model.parts import MAX_PART_WORDS
 from cteg_core.model.text_encoder import READ_LAYERS, TextStates
 from cteg_core.performer import Cancelled, FinishedTake, FrameChunk, TakeRequest
-from flame_rig.spaces import CTEG_HEAD_1
+from cteg_core.speech import features_of_words
+from cteg_core.visemes import SPEECH_CHANNELS
+from flame_rig.spaces import CTEG_HEAD_1, JAW_OPEN_RADIANS
 from tests.fakes.encoders import Unadapted
 
 WIDTH = 12
@@ -274,6 +276,31 @@ def test_a_part_goes_on_from_the_frame_where_the_last_one_ended(
     held = [np.flatnonzero((np.abs(clip.frames - end) < 1e-6).all(1)).tolist() for end in ends]
     # Each part's first frame is the one before it again.
     assert [len(places) >= 2 and places[-1] == places[-2] + 1 for places in held] == [True, True]
+
+
+# Lips.
+
+
+@pytest.mark.parametrize("times", [1, 12])
+def test_lips_are_shut_where_words_press_them_together_in_every_part(generator: Generator, times: int) -> None:
+    text = " ".join(["My mama bumped up."] * times)
+    clip = takes_of(generator, DialogueLine(text, controls=Controls(blinks=False, gaze=False), seed=3))[0]
+    length = len(clip.frames)
+    press = features_of_words(clip.words, length=length, fps=clip.fps)[:, SPEECH_CHANNELS.index("press")]
+    # How far the jaw is open is the network's; the first and last frames ease, and a part's edges are quiet.
+    said = np.flatnonzero((press > 0.5) & (np.arange(length) > 5) & (np.arange(length) < length - 13))
+    needed = press * clip.frames[:, 50] / JAW_OPEN_RADIANS
+    open_jaws = said[needed[said] > 0.02]
+    assert len(open_jaws) >= 8 * times
+    short = open_jaws[clip.frames[open_jaws, CTEG_HEAD_1.index("mouthClose")] < needed[open_jaws] - 1e-5]
+    assert len(short) <= 6 * (times > 5)
+
+
+def test_lips_without_words_are_the_networks_own(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = DialogueLine("My mama.", controls=Controls(speech=False), seed=3)
+    whole = takes_of(generator, line)[0]
+    monkeypatch.setattr("cteg_core.model.generator.seal_lips", lambda frames, speech: frames)
+    assert takes_of(generator, line)[0].frames.tobytes() == whole.frames.tobytes()
 
 
 # Guidance.

@@ -69,6 +69,31 @@ def test_a_performance_is_lawful_for_any_target(target: EmotionTarget, seed: int
     assert not frames[[0, -1]].any()
 
 
+@settings(max_examples=40, deadline=None)
+@given(targets, st.integers(0, 2**32))
+def test_both_eyes_look_one_way_and_only_where_the_emotion_has_them_look(target: EmotionTarget, seed: int) -> None:
+    frames = synthesise(target, plan_speech(LINE, seed=seed), np.random.default_rng(seed))
+    for one, other in (
+        ("OutLeft", "InRight"),
+        ("InLeft", "OutRight"),
+        ("UpLeft", "UpRight"),
+        ("DownLeft", "DownRight"),
+    ):
+        looks = [frames[:, CTEG_HEAD_1.index(f"eyeLook{side}")] for side in (one, other)]
+        np.testing.assert_allclose(looks[0], looks[1], atol=1e-6)
+    for way, back in (("UpLeft", "DownLeft"), ("OutLeft", "InLeft")):
+        both = frames[:, CTEG_HEAD_1.index(f"eyeLook{way}")] * frames[:, CTEG_HEAD_1.index(f"eyeLook{back}")]
+        assert not both.any()
+
+
+def test_what_no_text_tells_is_not_performed() -> None:
+    """Shifts of the eyes and blinks are layers; a jaw that drifts aside can be learned no better."""
+    frames = perform(3, neutral=1.0)
+    still = [i for i, name in enumerate(CTEG_HEAD_1.names) if name.startswith(("eyeLook", "eyeBlink"))]
+    assert not frames[:, still].any()
+    assert not frames[:, 51].any()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.03, 12.0), st.sampled_from([24.0, 30.0, 60.0]), st.integers(0, 99), st.booleans())
 def test_any_length_is_performed_to_the_frame(duration: float, fps: float, seed: int, settle: bool) -> None:

@@ -33,9 +33,7 @@ def clips_by_line(client: Client, takes: int) -> dict[int, tuple[ExpressionClip,
     for notification in client.progress:
         progress = progress_from_params(notification.params)
         receivers.setdefault(progress.line, ClipReceiver(takes)).receive(progress)
-    return {
-        line: receiver.finished() for line, receiver in sorted(receivers.items()) if len(receiver.clips) == takes
-    }
+    return {line: receiver.finished() for line, receiver in sorted(receivers.items()) if len(receiver.clips) == takes}
 
 
 def test_many_lines_are_one_batch_and_equal_to_each_alone() -> None:

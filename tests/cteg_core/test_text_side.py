@@ -350,9 +350,7 @@ def test_a_finished_run_is_not_trained_again(whole: tuple[Path, TextSide], tmp_p
     assert all(torch.equal(again.adapters[name], value) for name, value in side.adapters.items())
 
 
-def test_training_moves_adapters_and_head_and_leaves_the_encoder(
-    whole: tuple[Path, TextSide], tmp_path: Path
-) -> None:
+def test_training_moves_adapters_and_head_and_leaves_the_encoder(whole: tuple[Path, TextSide], tmp_path: Path) -> None:
     _, side = whole
     torch.manual_seed(CONFIG.seed)
     model = tiny_model()

@@ -20,6 +20,7 @@ LOWER = ["mouthSmileLeft", "mouthClose", "jawForward", "cheekPuff", "tongueOut"]
 GAZE = ["eyeLookUpLeft", "eyeLookInRight"]
 BLINK = CTEG_HEAD_1.index("eyeBlinkLeft")
 
+
 def frames_of_seed(seed: int, count: int, sparse: bool) -> np.ndarray:
     """Seeded noise within the lawful range; sparse, most of it at rest and the rest at the limits."""
     noise = np.random.default_rng(seed).random((count, 53))

@@ -104,9 +104,7 @@ def test_cancelled_while_pip_works(place: Place, recipe: Recipe, python: StandIn
 
 
 @pytest.mark.parametrize("victim", ["all of it", "pip"])
-def test_killed_while_pip_works(
-    victim: str, place: Place, recipe: Recipe, python: StandIn, tmp_path: Path
-) -> None:
+def test_killed_while_pip_works(victim: str, place: Place, recipe: Recipe, python: StandIn, tmp_path: Path) -> None:
     python.does(SLOW.format(pid=tmp_path / "pid"))
     job = started(place, recipe, python)
     pip = in_pip(job, tmp_path / "pid")
@@ -155,9 +153,7 @@ def test_it_ends_with_the_program_that_started_it(
         ("echo 'ERROR: a new kind of trouble'; exit 2", "a new kind of trouble"),
     ],
 )
-def test_a_failure_of_pip_is_told_and_kept(
-    pip: str, said: str, place: Place, recipe: Recipe, python: StandIn
-) -> None:
+def test_a_failure_of_pip_is_told_and_kept(pip: str, said: str, place: Place, recipe: Recipe, python: StandIn) -> None:
     python.does(pip)
     job = ended(started(place, recipe, python))
     assert job.state is SetupState.FAILED

@@ -85,9 +85,7 @@ def test_a_second_time_changes_nothing_and_asks_pip_nothing(ready: Place, recipe
     assert "pip" not in ready.log.read_text(encoding="utf-8")
 
 
-def test_who_may_not_write_uses_it_all_the_same(
-    ready: Place, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_may_not_write_uses_it_all_the_same(ready: Place, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(states.os, "access", lambda _path, mode: mode != os.W_OK)
     status = status_of(ready, recipe)
     assert (status.state, status.is_writable) == (State.READY, False)
@@ -106,9 +104,7 @@ def test_another_set_up_is_waited_for(ready: Place, recipe: Recipe) -> None:
     assert status_of(ready, recipe).state is State.READY
 
 
-def test_a_newer_add_on_brings_its_own_wheel_and_fetches_nothing(
-    ready: Place, recipe: Recipe, tmp_path: Path
-) -> None:
+def test_a_newer_add_on_brings_its_own_wheel_and_fetches_nothing(ready: Place, recipe: Recipe, tmp_path: Path) -> None:
     newer = recipe_from(own_wheel(tmp_path, "0.1.0+hnewer"))
     status = status_of(ready, newer)
     assert status.state is State.UPDATE
