@@ -104,8 +104,13 @@ def _f1(guess: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def _basic(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the chance that at least one label of each basic emotion applies, ``[N, 7]``, of chances ``[N, 28]``.
+
+    Labels are taken for independent: a comment that may be angry or annoyed is more surely of anger than of either.
+    """
+    without = 1.0 - values.astype(np.float64)
     columns = [
-        values[:, [i for i, label in enumerate(EMOTION_LABELS) if BASIC_OF_LABEL[label] == basic]].max(1)
+        1.0 - without[:, [i for i, label in enumerate(EMOTION_LABELS) if BASIC_OF_LABEL[label] == basic]].prod(1)
         for basic in BASIC_EMOTIONS
     ]
-    return np.stack(columns, 1)
+    return np.stack(columns, 1).astype(np.float32)

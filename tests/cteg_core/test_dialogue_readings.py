@@ -124,6 +124,14 @@ def test_a_perfect_read_scores_one_and_a_reversed_one_less() -> None:
     assert wrong.affect_r == pytest.approx((-1.0, -1.0, -1.0))
 
 
+def test_chances_of_labels_of_one_basic_emotion_add_up() -> None:
+    """0.4 for anger and 0.4 for annoyance are 0.64 for either of them, and so more than 0.5 for joy."""
+    truth, chances = EYE[[label("anger"), label("joy")]], 0.5 * EYE[[label("joy"), label("joy")]]
+    chances[0, [label("anger"), label("annoyance")]] = 0.4
+    reached = scores((chances, truth), (chances, truth), (np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)))
+    assert reached.basic_balanced_accuracy == 1.0
+
+
 def test_dialogue_is_scored_against_its_authors_and_against_what_two_of_three_name(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     given: list[str] = []
