@@ -44,7 +44,8 @@ class ActingScores:
         emotion_shuffled: each line with the emotion read from another; must be at chance.
         text_and_emotion_masked: likewise.
         two_seeds_agree: share of lines that are read alike with another seed.
-        regions: motion of those from text against the corpus's, region by region.
+        regions: motion of those from text against the corpus's, region by region; a misread emotion counts.
+        told_regions: motion of those told the label, which is what the corpus was told.
         motion: how much each moves.
         stopped_by_itself: share of lines that the stop head ended.
     """
@@ -59,6 +60,7 @@ class ActingScores:
     text_and_emotion_masked: Agreement
     two_seeds_agree: float
     regions: Mapping[str, RegionMotion]
+    told_regions: Mapping[str, RegionMotion]
     motion: ActingMotion
     stopped_by_itself: float
 
@@ -99,6 +101,7 @@ def measure_acting(
         text_and_emotion_masked=agreement(read_back([c.frames for c in masked]), truth),
         two_seeds_agree=float(np.mean([a == b for a, b in zip(seen, seen_again, strict=True)])),
         regions=region_motion([c.frames for c in from_text], own, head_regions()),
+        told_regions=region_motion([c.frames for c in told], own, head_regions()),
         motion=ActingMotion(motion(own), motion([c.frames for c in from_text]), motion([c.frames for c in masked])),
         stopped_by_itself=float(np.mean([c.stop_reason == "stop-head" for c in from_text])),
     )
