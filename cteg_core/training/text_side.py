@@ -33,7 +33,7 @@ GROUPS: Final = torch.tensor(
 )
 """``[28, 7]``, 1 where a label counts as a basic emotion."""
 RATER_NAME: Final = "rater"
-"""The folder of the rater's resume state, in the run's."""
+"""With its seed the folder of a rater's resume state, in the run's."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class TextTraining:
     Attributes:
         stages: one after another, each from where the last one ended.
         rater_stages: those of the rater, which leave the adapters as they are; none makes no rater.
+        rater_seeds: of the raters that are trained from one start and whose weights are averaged (Wortsman et al.
+            2022): one alone leans to the batches that it saw last.
         rank: of the adapters.
         batch: examples a step.
         affect_weight: on the squared error of valence, arousal and dominance of dialogue.
@@ -72,7 +74,8 @@ class TextTraining:
     """
 
     stages: tuple[TextStage, ...] = (TextStage("together", 4, 0.5, 1.0, 1.0, 6e-4),)
-    rater_stages: tuple[TextStage, ...] = (TextStage("raters", 3, 1.0, 1.0, 0.0, 4e-4),)
+    rater_stages: tuple[TextStage, ...] = (TextStage("raters", 3, 1.0, 3.0, 0.0, 4e-4),)
+    rater_seeds: tuple[int, ...] = (0, 1)
     head: EmotionHeadConfig = field(default_factory=lambda: EmotionHeadConfig(rated_readout=True))
     rank: int = 32
     batch: int = 64
@@ -122,19 +125,31 @@ def train_text_side(
     parameters = [*adapters.parameters(), *head.parameters()]
     ended = run.go(config.stages, TextState(adapters, head, _optimizer(parameters, config)))
     side = TextSide({name: value.clone() for name, value in adapters.state().items()}, without_readout(head).eval())
-    if ended and config.rater_stages:
+    if ended and config.rater_stages and config.rater_seeds:
         side = replace(side, rater=_trained_rater(run, adapters, head))
     model.eval()
     return side
 
 
 def _trained_rater(run: _TextRun, adapters: Adapters, head: EmotionHead) -> EmotionHead:
-    torch.manual_seed(run.config.seed)
-    rater = as_rater(head)
-    optimizer = _optimizer(list(rater.parameters()), run.config)
-    state = TextState(adapters, rater, optimizer, remembered=RememberedLayers(run.model, adapters))
-    replace(run, folder=run.folder / RATER_NAME).go(run.config.rater_stages, state)
-    return rater.eval()
+    remembered = RememberedLayers(run.model, adapters)
+    raters: list[EmotionHead] = []
+    for seed in run.config.rater_seeds:
+        torch.manual_seed(seed)
+        rater = as_rater(head)
+        optimizer = _optimizer(list(rater.parameters()), run.config)
+        own = replace(run, folder=run.folder / f"{RATER_NAME}-{seed}", config=replace(run.config, seed=seed))
+        own.go(run.config.rater_stages, TextState(adapters, rater, optimizer, remembered=remembered))
+        raters.append(rater)
+    return averaged(raters)
+
+
+def averaged(heads: Sequence[EmotionHead]) -> EmotionHead:
+    """Return a head with the mean of the weights of one head or more, all of the first one's form."""
+    mean = EmotionHead(heads[0].config).to(heads[0].mixture.device)
+    states = [head.state_dict() for head in heads]
+    mean.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return mean.eval()
 
 
 def without_readout(head: EmotionHead) -> EmotionHead:

@@ -295,10 +295,12 @@ def test_the_rater_is_a_head_of_its_own_and_leaves_the_rest_as_it_is(tmp_path: P
     assert not torch.equal(side.rater.lift.weight, side.head.lift.weight)
 
 
-def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     config, loss = replace(WITH_RATER, save_every=2), text_side.text_loss
     whole = run(tmp_path / "whole", config=config)
-    steps = iter(range(sum(steps_of(CONFIG)) + 3))
+    each = sum(len(batches_of(tokenised(), RATERS, config, epoch)) for epoch in range(RATERS.epochs))
+    steps = iter(range(sum(steps_of(CONFIG)) + kept * each + 3))
 
     def killed(*arguments: Any) -> torch.Tensor:
         if next(steps, None) is None:
@@ -308,13 +310,26 @@ def test_a_rater_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(text_side, "text_loss", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "part", config=config)
-    assert (tmp_path / "part" / RATER_NAME / STATE_NAME).is_file()
+    assert (tmp_path / "part" / f"{RATER_NAME}-{kept}" / STATE_NAME).is_file()
     monkeypatch.setattr(text_side, "text_loss", loss)
     again = run(tmp_path / "part", config=config)
     assert again.rater is not None
     assert whole.rater is not None
     for name, value in whole.rater.state_dict().items():
         assert torch.equal(again.rater.state_dict()[name], value), name
+
+
+def test_raters_differ_by_their_seed_and_their_mean_is_kept(tmp_path: Path) -> None:
+    one, other, both = (
+        run(tmp_path / name, config=replace(WITH_RATER, rater_seeds=seeds)).rater
+        for name, seeds in (("one", (3,)), ("other", (4,)), ("both", (3, 4)))
+    )
+    assert one is not None
+    assert other is not None
+    assert both is not None
+    assert not torch.equal(one.lift.weight, other.lift.weight)
+    for name, value in both.state_dict().items():
+        torch.testing.assert_close(value, (one.state_dict()[name] + other.state_dict()[name]) / 2)
 
 
 def test_what_is_remembered_is_what_the_adapted_encoder_says() -> None:
