@@ -56,28 +56,26 @@ def add_gaze(frames: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.
     if not len(shifted):
         return shifted
     rng = np.random.default_rng([0x6A2E, seed & 0xFFFF_FFFF_FFFF_FFFF])
-    path = gaze_path(np.arange(len(shifted)) / fps, 1.0, rng, returns=True)
+    path = gaze_path(np.arange(len(shifted)) / fps, rng)
     moving = np.flatnonzero(np.abs(path).max(axis=1) > 1e-9)
     left, right, up, down = (shifted[:, columns].mean(axis=1, dtype=np.float64) for columns in _LOOKS)
     aim = path + FULL_LOOK_DEGREES * np.stack((left - right, up - down), axis=1)
-    for columns, weight in zip(_LOOKS, look_weights(aim), strict=True):
+    for columns, weight in zip(_LOOKS, _look_weights(aim), strict=True):
         for column in columns:
             shifted[moving, column] = np.minimum(weight[moving], 1.0)
     return shifted
 
 
-def gaze_path(times: Array, restlessness: float, rng: np.random.Generator, *, returns: bool) -> Array:
-    """Return ``[T, 2]`` degrees to the subject's left and up, starting at (0, 0).
+def gaze_path(times: Array, rng: np.random.Generator) -> Array:
+    """Return ``[T, 2]`` degrees to the subject's left and up, starting at (0, 0) and back there by the end.
 
     Args:
         times: ``[T]`` seconds, increasing from 0.
-        restlessness: factor on how often the eyes leave the listener.
         rng: source of the draws.
-        returns: whether the eyes are back at (0, 0) by the end.
     """
     seconds = float(times[-1])
     moves: list[tuple[float, float, float]] = []  # when, then the new direction
-    now = 0.2 + rng.random() * MUTUAL_SECONDS / restlessness
+    now = 0.2 + rng.random() * MUTUAL_SECONDS
     while now < seconds - 0.5:
         magnitude = min(LARGEST_DEGREES, -6.9 * np.log(max(rng.random() * 15.0, 0.5) / 15.7))
         octant = int(np.searchsorted(_DIRECTION_SHARES, rng.random() * _DIRECTION_SHARES[-1], side="right"))
@@ -86,11 +84,10 @@ def gaze_path(times: Array, restlessness: float, rng: np.random.Generator, *, re
         now += _SHORTEST_FIXATION + float(rng.exponential(AWAY_SECONDS / 2))
         left, up = rng.normal(0.0, _FIDGET_DEGREES, size=2)
         moves.append((now, float(left), float(up)))
-        now += _SHORTEST_FIXATION + float(rng.exponential(MUTUAL_SECONDS / restlessness))
-    if returns:
-        latest = max(0.0, seconds - 0.3)
-        moves = [move for move in moves if move[0] < latest - _FASTEST_SECONDS]
-        moves.append((latest, 0.0, 0.0))
+        now += _SHORTEST_FIXATION + float(rng.exponential(MUTUAL_SECONDS))
+    latest = max(0.0, seconds - 0.3)
+    moves = [move for move in moves if move[0] < latest - _FASTEST_SECONDS]
+    moves.append((latest, 0.0, 0.0))
     path = np.zeros((len(times), 2))
     before = np.zeros(2)
     for start, *aim in moves:
@@ -101,7 +98,7 @@ def gaze_path(times: Array, restlessness: float, rng: np.random.Generator, *, re
     return path
 
 
-def look_weights(path: Array) -> tuple[NDArray[np.float64], ...]:
+def _look_weights(path: Array) -> tuple[NDArray[np.float64], ...]:
     """Return the strengths of units 61 (left), 62 (right), 63 (up), 64 (down), each ``[T]``, for degrees ``[T, 2]``."""
     left, up = path.T / FULL_LOOK_DEGREES
     return np.maximum(left, 0.0), np.maximum(-left, 0.0), np.maximum(up, 0.0), np.maximum(-up, 0.0)

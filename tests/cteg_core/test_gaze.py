@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cteg_core.gaze import FULL_LOOK_DEGREES, LARGEST_DEGREES, add_gaze
+from cteg_core.gaze import FULL_LOOK_DEGREES, LARGEST_DEGREES, add_gaze, gaze_path
 from flame_rig.spaces import CTEG_HEAD_1
 
 LOOKS = [i for i, name in enumerate(CTEG_HEAD_1.names) if name.startswith("eyeLook")]
@@ -59,6 +59,15 @@ def test_eyes_are_mostly_on_the_listener_and_leave_now_and_then() -> None:
     assert 0.08 < away < 0.4
     steps = np.abs(np.diff(paths, axis=1)) * FULL_LOOK_DEGREES
     assert (steps > 1.0).sum(axis=1).mean() > 2  # frames of a shift in 20 s, quick ones
+
+
+@given(st.integers(0, 500), st.floats(0.05, 20.0))
+def test_gaze_is_modest_and_comes_back(seed: int, seconds: float) -> None:
+    path = gaze_path(np.arange(0.0, seconds, 1 / 30.0), np.random.default_rng(seed))
+    assert np.abs(path).max() <= LARGEST_DEGREES + 1e-9
+    np.testing.assert_allclose(path[0], 0.0)
+    if seconds > 0.6:
+        np.testing.assert_allclose(path[-1], 0.0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("frames", "fps"), [(np.zeros((3, 52)), 30.0), (np.zeros(53), 30.0)])

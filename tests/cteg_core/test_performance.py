@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from cteg_core.curves import minimum_jerk
 from cteg_core.emotion import EMOTION_LABELS
-from cteg_core.gaze import LARGEST_DEGREES, gaze_path
 from cteg_core.speech import SPEECH_CHANNELS, SpeechPlan, plan_speech
 from cteg_core.training.emotion_units import EmotionTarget, choose_acting
 from cteg_core.training.mouth import speak
@@ -308,15 +307,6 @@ def test_the_rest_window_is_zero_at_the_asked_ends() -> None:
     np.testing.assert_allclose(rest_window(31, 30.0, 0.2, start=True, end=False)[[0, 15, 30]], [0.0, 1.0, 1.0])
     np.testing.assert_allclose(rest_window(31, 30.0, 0.2, start=False, end=True)[[0, 15, 30]], [1.0, 1.0, 0.0])
     assert rest_window(1, 30.0, 0.2, start=True, end=True).tolist() == [0.0]
-
-
-@given(st.integers(0, 500), st.floats(0.05, 20.0))
-def test_gaze_is_modest_and_comes_back(seed: int, seconds: float) -> None:
-    path = gaze_path(np.arange(0.0, seconds, 1 / 30.0), 1.0, np.random.default_rng(seed), returns=True)
-    assert np.abs(path).max() <= LARGEST_DEGREES + 1e-9
-    np.testing.assert_allclose(path[0], 0.0)
-    if seconds > 0.6:
-        np.testing.assert_allclose(path[-1], 0.0, atol=1e-9)
 
 
 @given(st.integers(0, 1000))
