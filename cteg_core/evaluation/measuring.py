@@ -249,14 +249,12 @@ def _finished(takes: Sequence[Sequence[NDArray[np.float32]]], batch: Batch, made
     if made_by.info.space != CTEG_HEAD_1.id:
         return steady
     deviation, mean = _scaling(made_by)
-    silence = np.zeros((0, SPEECH_WIDTH), np.float32)
-    plan = (
-        batch.conditions.plan[:, 1:].cpu().numpy() if batch.conditions and made_by.network.config.plan_width else None
-    )
+    speech = np.zeros((len(takes), 0, SPEECH_WIDTH), np.float32)  # [B, T, SPEECH_WIDTH]
+    if batch.conditions is not None and made_by.network.config.plan_width:
+        speech = batch.conditions.plan[:, 1:].cpu().numpy()
 
-    def finish(frames: Array, row: int) -> Array:
-        said = silence if plan is None else plan[row]  # [T, SPEECH_WIDTH]
+    def finish(frames: Array, said: NDArray[np.float32]) -> Array:
         lawful = np.clip(frames * deviation + mean, CTEG_HEAD_1.lower, CTEG_HEAD_1.upper)
         return np.asarray((seal_lips(lawful, said) - mean) / deviation)
 
-    return [[finish(frames, row) for frames in k] for row, k in enumerate(steady)]
+    return [[finish(frames, said) for frames in k] for k, said in zip(steady, speech, strict=True)]
