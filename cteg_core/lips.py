@@ -1,7 +1,7 @@
 """Lips that meet: a layer after decoding shuts what is left open where words press the lips together.
 
-A bilabial (p, b, m) that does not close is what viewers miss first in lip sync, and a decoder trained on distances goes
-a part of the way only: closures are short, and their depth is a performer's. What closes the lips over an open jaw is
+Lips meet for a bilabial (p, b, m), and a decoder trained on distances goes a part of the way only: closures are short,
+and their depth is a performer's. What closes the lips over an open jaw is
 a product of the speech plan and the jaw, both known once a line is decoded, so it can be exact.
 """
 

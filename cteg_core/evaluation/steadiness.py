@@ -1,4 +1,4 @@
-"""How much each coefficient of a network's decoded frames has to be steadied, measured on held-out performances."""
+"""How much each coefficient of decoded frames has to be steadied, measured on performances of the corpus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cteg_core.training.data import TrainData
 
 WIDTHS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.65, 1.8)
 """Frames. A wider filter rounds off the quick moves of what is mostly still: with 2.7, chosen for the lids on the lines
-of one set, lids reached 0.75 of the corpus's acceleration on another; with 1.8 at most they reach 0.97 to 1.03."""
+of one set, lids reached 0.75 of the corpus's acceleration on another; with 1.8 at most they reach 1.01 to 1.05."""
 STILL: Final = 1e-4
 """Mean acceleration, in units of the corpus's deviation, below which a coefficient is left alone."""
 _BATCH: Final = 16
