@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from cteg_core.emotion import BASIC_EMOTIONS, EMOTION_LABELS
 from cteg_core.evaluation.steadiness import WIDTHS
 from cteg_core.model.checkpoint import Checkpoint, load_checkpoint
 from cteg_core.model.emotion_reading import EmotionReader
+from cteg_core.model.network import CtegNetwork
 from cteg_core.model.text_encoder import TextEncoder
+from cteg_core.training.corpus import CorpusReader
+from cteg_core.training.data import TrainData
 from cteg_core.training.dialogue_readings import READINGS_NAME
+from cteg_core.training.order import held_out_lines
 from cteg_core.training.recipe import kept_head, train_checkpoint
 from cteg_core.training.text_resume import STATE_NAME
 from cteg_core.training.text_side import TextStage, TextTraining
@@ -98,6 +103,31 @@ def test_the_checkpoint_is_steadied_as_measured(checkpoint: Checkpoint) -> None:
     widths = {round(float(width), 4) for width in checkpoint.steadying.ravel()}
     assert widths <= {round(width, 4) for width in WIDTHS}
     assert checkpoint.steadying.shape == (2, 53)
+
+
+def test_tremor_is_measured_on_lines_held_out_and_then_on_others_that_training_takes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = CorpusReader(folder / "corpus")
+    config = replace(CONFIG, longest=int(np.sort(reader.lengths)[-3]))
+    measured: list[int] = []
+
+    def watched(network: CtegNetwork, data: TrainData, chosen: Sequence[int]) -> np.ndarray:
+        measured.extend(chosen)
+        return np.zeros((2, 53))
+
+    monkeypatch.setattr("cteg_core.training.recipe.measured_widths", watched)
+    monkeypatch.setattr(TextEncoder, "load", classmethod(lambda *_: tiny_encoder()))
+    head = folder / "run" / "checkpoint"
+    train_checkpoint(None, folder / "corpus", tmp_path, "toy", config, None, emotion_head=head, device="cpu")
+    usable = np.flatnonzero(reader.lengths <= config.longest)
+    assert sorted(measured) == usable.tolist()
+    apart = np.intersect1d(held_out_lines(reader.line_indices, config.held_out), usable).tolist()
+    for speaks in (True, False):
+        kind = [i for i in measured if reader[i].speech.any() == speaks]
+        first = [i for i in apart if reader[i].speech.any() == speaks]
+        assert sorted(kind[: len(first)]) == sorted(first)
+    assert apart
 
 
 def test_the_text_side_is_kept_for_the_next_call(folder: Path, checkpoint: Checkpoint) -> None:
